@@ -1,0 +1,335 @@
+"""The config: what every key means, its unit, its range and its default.
+
+Defaults are the paper's recipe on CIFAR-10, so a config file lists only what a run does otherwise.
+`config/README.md` is generated from this file.
+"""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from unravel.files import InputError
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
+Probability = Annotated[float, Field(gt=0, le=1)]
+
+
+class Settings(BaseModel):
+    """A section of the config: fixed once read, and closed to keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            for key in data:
+                if key not in cls.model_fields:
+                    raise PydanticCustomError("unknown_key", "{message}", {"message": _unknown_key(key, cls)})
+        return data
+
+
+def _unknown_key(key: object, section: type[BaseModel]) -> str:
+    known = list(section.model_fields)
+    nearest = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
+    suggestion = f"did you mean '{nearest[0]}'?" if nearest else f"known keys are {', '.join(known)}"
+    return f"unknown key '{key}'; {suggestion}"
+
+
+# --- data -----------------------------------------------------------------------------------------------------------
+
+
+class DatasetSettings(Settings):
+    note: str = Field("", description="A sentence on where the data comes from, printed wherever its numbers appear.")
+
+
+class Digits(DatasetSettings):
+    """The 1,797 handwritten 8x8 digits that ship inside scikit-learn; every third image is a test image."""
+
+    source: Literal["digits"]
+    name: Name = Field("digits", description="Folder under `data/`.")
+
+
+class Download(DatasetSettings):
+    """CIFAR-10, CIFAR-100 or Fashion-MNIST, downloaded from its home and checked by MD5."""
+
+    source: Literal["cifar10", "cifar100", "fashion-mnist"]
+    name: Name = Field("download", description="Folder under `data/`; the source's name if not given.")
+    downloads: Path = Field(Path("results/downloads"), description="Where the archive is kept, for all runs.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_is_source(cls, data: Any) -> Any:
+        return {"name": data.get("source"), **data} if isinstance(data, Mapping) else data
+
+
+class Folder(DatasetSettings):
+    """Class folders `train/<class>/*` and `test/<class>/*` of png or jpeg images, or a tar or zip archive of them."""
+
+    source: Literal["folder"]
+    name: Name = Field("folder", description="Folder under `data/`.")
+    path: Path = Field(description="The folder or the archive.")
+    image_size: int | None = Field(
+        None, ge=4, le=1024, description="Resize every image to this many pixels a side; not given: all must agree."
+    )
+
+
+class Arrays(DatasetSettings):
+    """Two npz files with `images` (n, height, width[, channels]) uint8 and `labels` (n,); `class_names` is optional."""
+
+    source: Literal["arrays"]
+    name: Name = Field("arrays", description="Folder under `data/`.")
+    train: Path = Field(description="The npz file of training images.")
+    test: Path = Field(description="The npz file of test images.")
+
+
+Dataset = Annotated[Digits | Download | Folder | Arrays, Field(discriminator="source")]
+
+
+# --- networks -------------------------------------------------------------------------------------------------------
+
+
+class AllBlocks(Settings):
+    """Every block is trained on every batch."""
+
+    scheme: Literal["all"]
+
+    def survival(self, n_blocks: int) -> list[float]:
+        """Probability of each block, first to last, to be trained on a batch."""
+        return [1.0] * n_blocks
+
+
+class LinearSurvival(Settings):
+    """Stochastic depth: block l of n is trained with probability 1 - l/n (1 - p_n) (Huang et al. 2016, Eq. 4)."""
+
+    scheme: Literal["linear"]
+    final_survival: Probability = Field(0.5, description="Survival probability of the last block.")
+
+    def survival(self, n_blocks: int) -> list[float]:
+        """Probability of each block, first to last, to be trained on a batch."""
+        return [1 - block / n_blocks * (1 - self.final_survival) for block in range(1, n_blocks + 1)]
+
+
+class ExactlyBlocks(Settings):
+    """Effective paths: exactly this many distinct blocks, drawn anew for each batch, are trained (paper, section 5)."""
+
+    scheme: Literal["exactly"]
+    blocks: int = Field(23, ge=1, description="Blocks trained on each batch.")
+
+    def survival(self, n_blocks: int) -> list[float]:
+        """Probability of each block, first to last, to be trained on a batch."""
+        return [self.blocks / n_blocks] * n_blocks
+
+
+BlockSampling = Annotated[AllBlocks | LinearSurvival | ExactlyBlocks, Field(discriminator="scheme")]
+
+
+class ResNet(Settings):
+    """Pre-activation residual network (He et al. 2016b) with two 3x3 convolutions per block."""
+
+    architecture: Literal["resnet"]
+    blocks_per_stage: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (18, 18, 18), min_length=1, description="Blocks in each stage; every stage but the first halves the resolution."
+    )
+    channels: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (16, 32, 64), min_length=1, description="Channels of each stage."
+    )
+    block_sampling: BlockSampling = Field(
+        AllBlocks(scheme="all"), description="Which blocks are trained on a batch: `all`, `linear` or `exactly`."
+    )
+
+    @property
+    def n_blocks(self) -> int:
+        return sum(self.blocks_per_stage)
+
+    @model_validator(mode="after")
+    def _stages_agree(self) -> "ResNet":
+        if len(self.channels) != len(self.blocks_per_stage):
+            raise ValueError(
+                f"{len(self.blocks_per_stage)} stages in blocks_per_stage, {len(self.channels)} in channels"
+            )
+        sampling = self.block_sampling
+        if isinstance(sampling, ExactlyBlocks) and sampling.blocks > self.n_blocks:
+            raise ValueError(f"block_sampling.blocks is {sampling.blocks}, but there are only {self.n_blocks} blocks")
+        return self
+
+
+class VGG(Settings):
+    """Plain network of 3x3 convolutions, each with BN and ReLU, and max pooling between stages (paper, section 4.1)."""
+
+    architecture: Literal["vgg"]
+    layers_per_stage: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (5, 5, 5), min_length=1, description="Layers in each stage; 2x2 max pooling after every stage but the last."
+    )
+    channels: int = Field(128, ge=1, description="Channels of every layer.")
+
+    @model_validator(mode="after")
+    def _has_a_block(self) -> "VGG":
+        if sum(self.layers_per_stage) < 2:
+            raise ValueError("one layer in layers_per_stage, expected at least 2: the first is the stem, no block")
+        return self
+
+
+NetworkSettings = Annotated[ResNet | VGG, Field(discriminator="architecture")]
+
+
+# --- training and measurement ---------------------------------------------------------------------------------------
+
+
+class Augmentation(Settings):
+    pad: int = Field(4, ge=0, le=64, description="Zero padding, in pixels a side, before a random crop back to size.")
+    flip: bool = Field(True, description="Mirror half of the images left to right.")
+
+
+class Training(Settings):
+    """SGD with momentum and a step schedule, the same for every network of a run (He et al. 2016b)."""
+
+    epochs: int = Field(164, ge=1, description="Passes over the training images.")
+    batch_size: int = Field(128, ge=2, description="Images per step.")
+    learning_rate: float = Field(0.1, gt=0, description="Learning rate after the warm-up.")
+    milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        (0.5, 0.75), description="Fractions of the training after which the learning rate is divided by 10."
+    )
+    warmup_steps: int = Field(400, ge=0, description="Steps at the warm-up learning rate.")
+    warmup_learning_rate: float = Field(0.01, gt=0, description="Learning rate during the warm-up.")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of SGD.")
+    weight_decay: float = Field(1e-4, ge=0, description="L2 penalty on all weights.")
+    precision: Literal["fp32", "bf16"] = Field("bf16", description="Arithmetic of the forward and backward pass.")
+    augmentation: Augmentation = Field(Augmentation(), description="Random changes of the training images.")
+
+    @field_validator("milestones")
+    @classmethod
+    def _milestones_rise(cls, milestones: tuple[float, ...]) -> tuple[float, ...]:
+        if list(milestones) != sorted(set(milestones)):
+            raise ValueError(f"milestones {list(milestones)} must rise")
+        return milestones
+
+
+class Evaluation(Settings):
+    batch_size: int = Field(500, ge=1, description="Test images evaluated at once.")
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="Arithmetic of the evaluation.")
+
+
+class Deletions(Settings):
+    networks: tuple[Name, ...] = Field(("resnet", "vgg"), min_length=1, description="Networks shown in Figure 3.")
+
+
+class Execution(Settings):
+    """How jobs run. Nothing here changes which result is computed, so changing it redoes nothing."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto` takes CUDA where there is a GPU.")
+    threads: int = Field(1, ge=1, description="CPU threads of each job.")
+    checkpoint_every: int = Field(10, ge=1, description="Epochs between two saved states to resume from.")
+
+
+class Config(Settings):
+    """A run. The keys below are the sections of a config file."""
+
+    run: Name = Field(description="Name of the run: everything is written to `results/<run>`.")
+    scale: Literal["ci", "demo", "paper"] = Field(description="Said at the top of the report and on figures.")
+    dataset: Dataset = Field(description="The images.")
+    networks: dict[Name, NetworkSettings] = Field(min_length=1, description="The networks to train, by name.")
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = Field(
+        (1, 2, 3), min_length=1, description="Every network is trained once per seed."
+    )
+    training: Training = Field(Training(), description="The recipe.")
+    evaluation: Evaluation = Field(Evaluation(), description="How errors are measured.")
+    deletions: Deletions = Field(Deletions(), description="Single deletions (paper, section 4.1).")
+    execution: Execution = Field(Execution(), description="How jobs run.")
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_differ(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        repeated = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+        if repeated:
+            raise ValueError(f"seed {repeated[0]} is listed more than once; list each seed once")
+        return seeds
+
+    @model_validator(mode="after")
+    def _networks_exist(self) -> "Config":
+        for name in self.deletions.networks:
+            if name not in self.networks:
+                raise ValueError(f"deletions.networks names '{name}'; networks has {', '.join(self.networks)}")
+        return self
+
+    # The part of the config that decides a job's result. Rules take these as params, so that a change of one key
+    # redoes just what depends on it; scripts read nothing else.
+
+    def dataset_part(self) -> dict[str, Any]:
+        """What decides the prepared data."""
+        return self.dataset.model_dump(mode="json", exclude={"note"})
+
+    def training_part(self, network: str) -> dict[str, Any]:
+        """What decides a network's checkpoint, apart from the data and the seed."""
+        network_settings = self.networks[network].model_dump(mode="json")
+        return {"network": network_settings, "training": self.training.model_dump(mode="json")}
+
+    def evaluation_part(self) -> dict[str, Any]:
+        """What decides a measurement, apart from the checkpoint and the data."""
+        return self.evaluation.model_dump(mode="json")
+
+
+def network(config: Config, name: str) -> ResNet | VGG:
+    """The settings of a network. Raises InputError if the config has none of that name."""
+    if name not in config.networks:
+        raise InputError(f"config: networks has no '{name}'; it has {', '.join(config.networks)}")
+    return config.networks[name]
+
+
+def flat(part: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as one level of dotted keys, such as training.learning_rate."""
+    leaves: dict[str, Any] = {}
+    for key, value in part.items():
+        leaves |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return leaves
+
+
+def parse(raw: Mapping[str, Any]) -> Config:
+    """Check a raw config and fill in the defaults. Raises InputError with one line per mistake."""
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as invalid:
+        errors = invalid.errors()
+        # A list with a wrong item is also reported as too short: the item is what to mend.
+        inner = {error["loc"][:end] for error in errors for end in range(len(error["loc"]))}
+        lines = [_line(error, raw) for error in errors if error["loc"] not in inner]
+        raise InputError("\n".join(lines)) from invalid
+
+
+def _line(error: Any, raw: Mapping[str, Any]) -> str:
+    path: list[str] = []
+    node: Any = raw
+    for i, part in enumerate(error["loc"]):
+        here = part in node if isinstance(node, Mapping) else isinstance(node, list | tuple) and isinstance(part, int)
+        if here:
+            node = node[part]
+        # What is neither a key of the file nor a missing one names a union's member; a reader does not know it.
+        if here or (i == len(error["loc"]) - 1 and error["type"] == "missing"):
+            path.append(str(part))
+    where = ".".join(path) or "top level"
+    message = error["msg"].removeprefix("Value error, ")
+    value = "" if error["type"] in ("missing", "unknown_key", "value_error") else f" (given: {error['input']!r})"
+    return f"config: {where}: {message}{value}"
+
+
+def read(path: Path | str) -> Config:
+    """Read a config file. Raises InputError if it cannot be read or is no valid config."""
+    try:
+        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(raw, dict):
+        raise InputError(f"{path}: holds {type(raw).__name__}, expected keys and values")
+    return parse(raw)
+
+
+def to_yaml(config: Config) -> str:
+    """The resolved config, defaults filled in, as YAML."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

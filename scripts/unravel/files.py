@@ -1,0 +1,67 @@
+"""Files: errors a user can mend, writes that happen whole or not at all, and hashes."""
+
+import errno
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+class InputError(Exception):
+    """Something the user can mend. The message is one line: what, the value, what was expected, how to mend it."""
+
+
+@contextmanager
+def atomic(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; rename it to `path` when the block ends well, delete it when not.
+
+    The name is fixed, so a killed job's leftover is overwritten by the next attempt instead of piling up.
+    Raises InputError if the folder cannot be written or the disk is full.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        os.replace(partial, path)
+    except Exception as error:
+        cleanup(partial)
+        if isinstance(error, OSError) and error.errno in _MENDABLE:
+            raise InputError(f"{path}: cannot be written: {_MENDABLE[error.errno]}") from error
+        # safetensors reports a full disk in its own exception type, with the system's words inside.
+        if "No space left on device" in str(error):
+            raise InputError(f"{path}: cannot be written: {_MENDABLE[errno.ENOSPC]}") from error
+        raise
+
+
+_MENDABLE = {
+    errno.ENOSPC: "no space left on the device; free some, then run the same command again",
+    errno.EACCES: "no permission; make the folder writable or choose another `run` folder",
+    errno.EROFS: "the file system is read-only; choose a `run` folder on a writable disk",
+    errno.EEXIST: "a file stands where a folder was expected; move that file away",
+    errno.EISDIR: "a folder stands where a file was expected; move that folder away",
+    errno.ENOTDIR: "part of this path is a file where a folder was expected; move that file away",
+    errno.EDQUOT: "the disk quota is used up; free some space, then run the same command again",
+}
+
+
+def cleanup(path: Path) -> None:
+    """Delete `path` if it is there. The caller is already failing: a second failure is not reported over the first."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def sha256(path: Path | str) -> str:
+    """SHA-256 of a file, as hex."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def run_command_line(main: Callable[[], None]) -> None:
+    """Run a script's main: an InputError ends it with one line and exit code 1, other errors keep their trace."""
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,109 @@
+"""Records: what each job did, in its own words (command, inputs, outputs, settings, environment, time)."""
+
+import json
+import os
+import platform
+import resource
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from unravel.files import atomic, sha256
+
+SCHEMA = 1
+PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pandas", "matplotlib", "safetensors", "scikit-learn", "pillow")
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@contextmanager
+def job(
+    record: Path | str,
+    *,
+    inputs: Iterable[Path | str],
+    outputs: Iterable[Path | str],
+    settings: Mapping[str, Any],
+    seed: int | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Time the block and write `record` when it ends well: what ran, on what, with which result, where and how long.
+
+    Yields a dictionary for facts only the job knows (images per second, epochs resumed); it is stored as `facts`.
+    Inputs and outputs are stored with their SHA-256 and size; nothing names the user or the host.
+    """
+    facts: dict[str, Any] = {}
+    started, clock = datetime.now(UTC), time.perf_counter()
+    yield facts
+    seconds = time.perf_counter() - clock
+    entry = {
+        "schema": SCHEMA,
+        "command": shlex.join(["python", *sys.argv]),
+        "inputs": {str(path): describe(path) for path in inputs},
+        "outputs": {str(path): describe(path) for path in outputs},
+        "settings": settings,
+        "seed": seed,
+        "facts": facts,
+        "code": code_version(),
+        "environment": environment(),
+        "hardware": hardware(),
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": round(seconds, 3),
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+    with atomic(record) as partial:
+        partial.write_text(json.dumps(entry, indent=1) + "\n", encoding="utf-8")
+
+
+def describe(path: Path | str) -> dict[str, Any]:
+    """SHA-256 and size of a file."""
+    return {"sha256": sha256(path), "bytes": Path(path).stat().st_size}
+
+
+def code_version() -> dict[str, Any]:
+    """The commit the code was at, and whether tracked files differed from it; `commit` is None outside a checkout."""
+
+    def git(*words: str) -> str | None:
+        try:
+            done = subprocess.run(["git", "-C", REPOSITORY, *words], capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            return None
+        return done.stdout.strip()
+
+    commit = git("rev-parse", "HEAD")
+    return {
+        "commit": commit,
+        "dirty": commit is not None and git("status", "--porcelain", "--untracked-files=no") != "",
+    }
+
+
+def environment() -> dict[str, Any]:
+    """Versions of Python and the packages that decide a result, and the hash of the lock file."""
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:  # an environment for figures has no torch
+            continue
+    return {"versions": versions, "lock_sha256": sha256(REPOSITORY / "requirements.lock")}
+
+
+def hardware() -> dict[str, Any]:
+    """The kind of machine: processor, cores, memory and GPU, but not whose it is."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    found = {"cpu": _processor(), "cores": os.cpu_count(), "memory_gb": round(memory / 2**30)}
+    torch = sys.modules.get("torch")  # only a job that already uses torch can have used a GPU
+    if torch is not None and torch.cuda.is_available():
+        found |= {"gpu": torch.cuda.get_device_name(), "cuda": torch.version.cuda}
+    return found
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()

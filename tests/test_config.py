@@ -1,0 +1,127 @@
+"""The config: every mistake gets one line that names the key, and a job depends on its own keys only."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from unravel import config
+from unravel.files import InputError
+
+ROOT = Path(__file__).resolve().parents[1]
+MINIMAL = {
+    "run": "demo",
+    "scale": "demo",
+    "dataset": {"source": "digits"},
+    "networks": {"resnet": {"architecture": "resnet"}, "vgg": {"architecture": "vgg"}},
+}
+
+
+def resnet(**changes):
+    return {"networks": {**MINIMAL["networks"], "resnet": {"architecture": "resnet", **changes}}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sedes": [1]}, "config: top level: unknown key 'sedes'; did you mean 'seeds'?"),
+        (
+            {"training": {"lerning_rate": 1}},
+            "config: training: unknown key 'lerning_rate'; did you mean 'learning_rate'?",
+        ),
+        ({"training": {"zzz": 1}}, "config: training: unknown key 'zzz'; known keys are epochs, batch_size"),
+        ({"seeds": [1, 2, 1]}, "config: seeds: seed 1 is listed more than once"),
+        ({"seeds": []}, "config: seeds: Tuple should have at least 1 item"),
+        ({"seeds": [-1]}, "config: seeds.0: Input should be greater than or equal to 0 (given: -1)"),
+        (resnet(blocks_per_stage=[]), "config: networks.resnet.blocks_per_stage: Tuple should have at least 1 item"),
+        (
+            resnet(blocks_per_stage=[2, 0, 2]),
+            "config: networks.resnet.blocks_per_stage.1: Input should be greater than",
+        ),
+        (resnet(blocks_per_stage=[2, 2]), "config: networks.resnet: 2 stages in blocks_per_stage, 3 in channels"),
+        (
+            resnet(block_sampling={"scheme": "exactly", "blocks": 55}),
+            "config: networks.resnet: block_sampling.blocks is 55, but there are only 54 blocks",
+        ),
+        ({"networks": {}}, "config: networks: Dictionary should have at least 1 item"),
+        ({"networks": {"a b": {"architecture": "vgg"}}}, "config: networks.a b: String should match pattern"),
+        (
+            {"networks": {**MINIMAL["networks"], "vgg": {"architecture": "vgg", "layers_per_stage": [1]}}},
+            "config: networks.vgg: one layer in layers_per_stage, expected at least 2",
+        ),
+        (
+            {"deletions": {"networks": ["resnet", "alexnet"]}},
+            "deletions.networks names 'alexnet'; networks has resnet, vgg",
+        ),
+        ({"dataset": {"source": "folder"}}, "config: dataset.path: Field required"),
+        ({"training": {"learning_rate": "fast"}}, "config: training.learning_rate: Input should be a valid number"),
+        (
+            {"training": {"learning_rate": float("nan")}},
+            "config: training.learning_rate: Input should be a finite number",
+        ),
+        ({"training": {"milestones": [0.5, 0.5]}}, "config: training.milestones: milestones [0.5, 0.5] must rise"),
+        ({"training": {"batch_size": 1}}, "config: training.batch_size: Input should be greater than or equal to 2"),
+    ],
+)
+def test_a_mistake_gets_a_line_that_names_it(changes, message):
+    with pytest.raises(InputError) as caught:
+        config.parse({**MINIMAL, **changes})
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_two_mistakes_get_two_lines():
+    with pytest.raises(InputError) as caught:
+        config.parse({**MINIMAL, "seeds": [1, 1], "training": {"epochs": 0}})
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)
+def test_shipped_configs_are_valid_and_survive_a_round_trip(path):
+    settings = config.read(path)
+    assert config.parse(yaml.safe_load(config.to_yaml(settings))) == settings
+
+
+def test_defaults_are_the_papers_recipe():
+    settings = config.parse(MINIMAL)
+    assert settings.networks["resnet"].n_blocks == 54
+    assert settings.training.epochs == 164
+    assert settings.training.learning_rate == 0.1
+    assert settings.training.weight_decay == 1e-4
+
+
+def test_survival_falls_linearly_to_its_last_value():
+    survival = config.LinearSurvival(scheme="linear", final_survival=0.5).survival(54)
+    assert survival[0] == pytest.approx(1 - 1 / 54 * 0.5)
+    assert survival[-1] == 0.5
+    assert survival[26] == 0.75
+
+
+@pytest.mark.parametrize(
+    ("changes", "retrained", "measured_again"),
+    [
+        ({"training": {"learning_rate": 0.2}}, {"resnet", "vgg"}, False),
+        (resnet(blocks_per_stage=[3, 3, 3]), {"resnet"}, False),
+        ({"evaluation": {"batch_size": 7}}, set(), True),
+        ({"seeds": [1, 2, 3, 4]}, set(), False),
+        ({"execution": {"checkpoint_every": 1}}, set(), False),
+        ({"dataset": {"source": "digits", "note": "Small."}}, set(), False),
+    ],
+)
+def test_a_key_changes_only_the_parts_that_depend_on_it(changes, retrained, measured_again):
+    before, after = config.parse(MINIMAL), config.parse({**MINIMAL, **changes})
+    assert before.dataset_part() == after.dataset_part()
+    assert {name for name in before.networks if before.training_part(name) != after.training_part(name)} == retrained
+    assert (before.evaluation_part() != after.evaluation_part()) == measured_again
+
+
+def test_files_that_are_no_config(tmp_path):
+    (tmp_path / "broken.yaml").write_text("a: [1")
+    (tmp_path / "list.yaml").write_text("- 1")
+    for name, message in [
+        ("broken.yaml", "not valid YAML"),
+        ("list.yaml", "holds list"),
+        ("none.yaml", "No such file"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            config.read(tmp_path / name)

@@ -1,0 +1,100 @@
+"""Writes happen whole or not at all, and a full disk or a folder in the way gets one line."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from unravel.files import InputError, atomic, run_command_line, sha256
+
+
+def test_a_write_replaces_the_file_at_its_end(tmp_path):
+    path = tmp_path / "new" / "file.txt"
+    with atomic(path) as partial:
+        partial.write_text("one")
+        assert not path.exists()
+    assert path.read_text() == "one"
+    assert [entry.name for entry in path.parent.iterdir()] == ["file.txt"]
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+    with pytest.raises(UnicodeEncodeError), atomic(path) as partial:
+        partial.write_text("half" * 10_000 + "\udcff", encoding="utf-8")
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file.txt"]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 64 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("no right to mount a small file system here")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_gets_one_line_and_no_half_file(small_disk):
+    with (
+        pytest.raises(InputError, match=r"big.bin: cannot be written: no space left on the device; free some"),
+        atomic(small_disk / "big.bin") as partial,
+    ):
+        partial.write_bytes(bytes(200_000))
+    assert list(small_disk.iterdir()) == []
+
+
+def test_a_checkpoint_on_a_full_disk_gets_one_line_and_no_half_file(small_disk):
+    import torch
+
+    from unravel.checkpoints import write_tensors
+
+    with pytest.raises(InputError, match=r"seed1.safetensors: cannot be written: no space left on the device"):
+        write_tensors(small_disk / "seed1.safetensors", {"weight": torch.zeros(100_000)}, {})
+    assert list(small_disk.iterdir()) == []
+
+
+def test_a_file_where_a_folder_should_be_gets_one_line(tmp_path):
+    (tmp_path / "results").write_text("in the way")
+    with (
+        pytest.raises(InputError, match=r"cannot be written: .*move that file away"),
+        atomic(tmp_path / "results" / "demo" / "file.txt"),
+    ):
+        pass
+    with (
+        pytest.raises(InputError, match=r"cannot be written: .*move that file away"),
+        atomic(tmp_path / "results" / "file.txt"),
+    ):
+        pass
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission_gets_one_line(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(InputError, match="no permission"), atomic(tmp_path / "file.txt") as partial:
+        partial.write_text("text")
+    tmp_path.chmod(0o700)
+
+
+def test_sha256_is_that_of_the_command_line(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(os.urandom(100_000))
+    assert subprocess.run(["sha256sum", path], capture_output=True, text=True).stdout.split()[0] == sha256(path)
+
+
+def test_a_script_ends_with_one_line_for_what_the_user_can_mend():
+    def main():
+        raise InputError("seed: -1 given, expected 0 or more")
+
+    with pytest.raises(SystemExit) as ended:
+        run_command_line(main)
+    assert ended.value.code == "error: seed: -1 given, expected 0 or more"  # Python prints it and exits with 1
+
+
+def test_other_errors_keep_their_trace():
+    with pytest.raises(ZeroDivisionError):
+        run_command_line(lambda: sys.exit(1 // 0))
