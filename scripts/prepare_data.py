@@ -1,0 +1,27 @@
+"""Prepare a run's dataset: read it from its source, write it as uint8 tensors with a manifest."""
+
+import argparse
+from pathlib import Path
+
+from unravel import config, records
+from unravel.data import preparation
+from unravel.files import run_command_line
+
+
+def main() -> None:
+    """Prepare the data that the config names and record the job."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="the run's config.yaml")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the two splits and manifest.json")
+    parser.add_argument("--record", type=Path, required=True, help="where to write the job's record")
+    arguments = parser.parse_args()
+    settings = config.read(arguments.config)
+    outputs = [arguments.output / name for name in preparation.FILES]
+    inputs: list[str] = []  # known once the source has been read; the record looks at them when the block ends
+    with records.job(arguments.record, inputs=inputs, outputs=outputs, settings=settings.dataset_part()):
+        manifest = preparation.prepare(settings.dataset, arguments.output)
+        inputs += [name for name in manifest.inputs if Path(name).is_file()]
+
+
+if __name__ == "__main__":
+    run_command_line(main)

@@ -1,0 +1,52 @@
+"""Small real networks and images that many tests share."""
+
+import numpy as np
+import pytest
+import torch
+
+from unravel.config import VGG, ResNet
+from unravel.data.batches import Split, random_generator
+from unravel.networks import Network, build, initialise
+
+RESNET = ResNet(architecture="resnet", blocks_per_stage=(2, 2, 1), channels=(4, 6, 8))
+PLAIN = VGG(architecture="vgg", layers_per_stage=(2, 2, 1), channels=6)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def make_network():
+    """A network with random weights and BN statistics, so that no layer is the identity by accident."""
+
+    def make(settings=RESNET, shape=(8, 8, 3), classes=4, seed=0, dtype=torch.float64) -> Network:
+        network = build(settings, shape, classes)
+        generator = random_generator(seed)
+        initialise(network, generator)
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                for tensor in (module.weight.data, module.running_var):
+                    tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.5)
+                for tensor in (module.bias.data, module.running_mean):
+                    tensor.copy_(torch.randn(tensor.shape, generator=generator) * 0.3)
+        return network.to(dtype).eval()
+
+    return make
+
+
+@pytest.fixture
+def make_split():
+    """Images whose class can be learned: each class has its own pattern, plus noise."""
+
+    def make(n=64, shape=(8, 8, 3), classes=4, seed=0) -> Split:
+        random = np.random.default_rng(7)  # the patterns are the same in every split
+        patterns = random.integers(0, 256, (classes, *shape))
+        random = np.random.default_rng(seed)
+        labels = np.arange(n) % classes
+        images = np.clip(patterns[labels] * 0.6 + random.normal(60, 40, (n, *shape)), 0, 255).astype(np.uint8)
+        scaled = torch.from_numpy(images).float() / 255
+        return Split(torch.from_numpy(images), torch.from_numpy(labels), scaled.mean((0, 1, 2)), scaled.std((0, 1, 2)))
+
+    return make
