@@ -1,0 +1,101 @@
+"""Checkpoints: a trained network in one safetensors file that says itself what it is. Nothing is ever unpickled."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from unravel.config import NetworkSettings, Settings, Training, flat
+from unravel.data.preparation import read_manifest
+from unravel.files import InputError, atomic
+from unravel.networks import Network, build
+
+
+class Card(Settings):
+    """What a checkpoint says of itself: enough to rebuild the network and to know how it came about."""
+
+    name: str
+    network: NetworkSettings
+    training: Training
+    image_shape: tuple[int, int, int]
+    classes: int
+    dataset_sha256: str
+    seed: int
+    epochs: int
+    test_error_percent: float
+    torch: str
+    commit: str | None
+
+
+def write_tensors(path: Path | str, tensors: dict[str, Tensor], description: dict[str, Any]) -> None:
+    """Write tensors and a description whole or not at all.
+
+    The description is one metadata string: safetensors does not fix the order of several, and the same training must
+    give the same bytes.
+    """
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with atomic(path) as partial:
+        save_file(contiguous, partial, metadata={"unravel": json.dumps(description, sort_keys=True)})
+
+
+def read_tensors(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `write_tensors` wrote. Raises InputError for a missing, damaged or foreign file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            description = (file.metadata() or {}).get("unravel")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such checkpoint; train it first") from error
+    except SafetensorError as error:
+        raise InputError(f"{path}: not a whole safetensors file ({error}); delete it and train again") from error
+    if description is None:
+        raise InputError(f"{path}: not a checkpoint of this project: it lacks the description in its metadata")
+    return tensors, json.loads(description)
+
+
+def save(path: Path | str, network: Network, card: Card) -> None:
+    """Write a trained network and its card."""
+    write_tensors(path, network.state_dict(), card.model_dump(mode="json"))
+
+
+def load_for_run(path: Path | str, expected: NetworkSettings, manifest: Path) -> tuple[Network, Card]:
+    """Load a checkpoint and check that it is the network the config asks for, trained on the data in `manifest`.
+
+    Raises InputError as `load` does, and if architecture or data differ.
+    """
+    network, card = load(path)
+    if card.network != expected:
+        raise InputError(
+            f"{path}: {_differences(card.network, expected)}; delete it to train again, or mend the config"
+        )
+    if card.dataset_sha256 != read_manifest(manifest).identity:
+        raise InputError(f"{path}: was trained on other data than {manifest}; delete it to train again")
+    return network, card
+
+
+def _differences(found: NetworkSettings, expected: NetworkSettings) -> str:
+    have, want = flat(found.model_dump(mode="json")), flat(expected.model_dump(mode="json"))
+    differing = [key for key in want if have.get(key) != want[key]]
+    return ", ".join(f"{key} is {have.get(key)}, the config says {want[key]}" for key in differing[:3])
+
+
+def load(path: Path | str) -> tuple[Network, Card]:
+    """Rebuild a trained network, in eval mode, and read its card.
+
+    Raises InputError if the file is missing, damaged, foreign, or its tensors are not those of the network it names.
+    """
+    tensors, description = read_tensors(path)
+    try:
+        card = Card.model_validate(description)
+        network = build(card.network, card.image_shape, card.classes)
+        network.load_state_dict(tensors)
+    except (ValidationError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{path}: the tensors are not those of the network it describes: {reason}; train it again"
+        ) from error
+    return network.eval(), card

@@ -1,0 +1,44 @@
+"""The networks: `build` makes one from its settings, `for_inference` the fast copy that lesions are measured on."""
+
+import copy
+
+import torch
+
+from unravel.config import VGG, NetworkSettings, ResNet
+from unravel.files import InputError
+from unravel.networks.base import Block, Network, Wiring, initialise
+from unravel.networks.resnet import build_resnet
+from unravel.networks.vgg import build_vgg
+
+__all__ = ["Block", "Network", "Wiring", "build", "for_inference", "initialise"]
+
+
+def build(settings: NetworkSettings, image_shape: tuple[int, int, int], classes: int) -> Network:
+    """The untrained network for images of `image_shape` (height, width, channel).
+
+    Raises InputError if the images are too small to be halved once per stage.
+    """
+    height, width, channels = image_shape
+    stages = len(settings.blocks_per_stage if isinstance(settings, ResNet) else settings.layers_per_stage)
+    if min(height, width) < 2 ** (stages - 1):
+        raise InputError(
+            f"images of {height}x{width} pixels are too small to be halved {stages - 1} times in {stages} stages; "
+            "use fewer stages or larger images"
+        )
+    if isinstance(settings, VGG):
+        return build_vgg(settings, channels, classes)
+    return build_resnet(settings, channels, classes)
+
+
+def for_inference(network: Network, precision: str, device: torch.device | str = "cpu") -> Network:
+    """A copy in eval mode that computes the same faster: channels last, BN folded where a convolution precedes it.
+
+    `precision` is "fp32" or "bf16" (weights and activations).
+    """
+    fast = copy.deepcopy(network).eval()
+    for block in fast.blocks:
+        assert isinstance(block, Block)
+        block.fold_batch_norm()
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    fast.to(device=device, dtype=dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return fast.requires_grad_(False)

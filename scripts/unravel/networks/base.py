@@ -1,0 +1,84 @@
+"""What a network is: a stem, a list of blocks, a head; and what a block is: a skip connection and a residual branch.
+
+Every lesion is a change of the list of blocks that images pass, so no experiment ever re-implements a forward pass.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+Wiring = tuple[tuple[int, bool], ...]
+"""The blocks that images pass, in order: (index of the block, whether its residual branch is on)."""
+
+
+class Block(nn.Module):
+    """A residual block. `survival` scales its residual branch at test time (Huang et al. 2016, Eq. 5)."""
+
+    downsampling = False
+    survival = 1.0
+
+    def skip(self, x: Tensor) -> Tensor:
+        """The skip connection: (batch, channel, height, width) -> the block's output shape."""
+        return x
+
+    def residual(self, x: Tensor) -> Tensor:
+        """The residual branch: (batch, channel, height, width) -> the block's output shape."""
+        raise TypeError(f"{type(self).__name__} has no residual branch")
+
+    def forward(self, x: Tensor, residual_on: bool = True) -> Tensor:
+        if not residual_on:
+            return self.skip(x)
+        residual = self.residual(x)
+        if self.survival != 1 and not self.training:
+            residual = self.survival * residual
+        return self.skip(x) + residual
+
+    def fold_batch_norm(self) -> None:
+        """Fold the batch normalisations that follow a convolution into it; exact in eval mode up to rounding."""
+
+
+class Network(nn.Module):
+    """stem -> blocks -> head. `first_position` is the number a reader counts the first block as."""
+
+    def __init__(self, stem: nn.Module, blocks: Sequence[Block], head: nn.Module, first_position: int = 1) -> None:
+        super().__init__()
+        self.stem, self.blocks, self.head = stem, nn.ModuleList(blocks), head
+        self.first_position = first_position
+
+    @property
+    def intact(self) -> Wiring:
+        """The wiring with nothing changed."""
+        return tuple((block, True) for block in range(len(self.blocks)))
+
+    def forward(self, images: Tensor, wiring: Wiring | None = None) -> Tensor:
+        """Logits (batch, class) of normalised images (batch, channel, height, width)."""
+        x = self.stem(images)
+        for block, residual_on in self.intact if wiring is None else wiring:
+            x = self.blocks[block](x, residual_on)
+        logits: Tensor = self.head(x)
+        return logits
+
+
+def initialise(network: Network, generator: torch.Generator) -> None:
+    """He initialisation for convolutions, uniform in 1/sqrt(inputs) for the linear layer, identity for BN."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+        elif isinstance(module, nn.Linear):
+            bound = 1 / math.sqrt(module.in_features)
+            nn.init.uniform_(module.weight, -bound, bound, generator=generator)
+            nn.init.zeros_(module.bias)
+
+
+def convolution(channels_in: int, channels_out: int, size: int = 3, stride: int = 1) -> nn.Conv2d:
+    """A convolution that keeps the resolution, but for its stride; no bias, as batch normalisation follows."""
+    return nn.Conv2d(channels_in, channels_out, size, stride, padding=size // 2, bias=False)
+
+
+def folded(convolution: nn.Conv2d, norm: nn.Module) -> nn.Conv2d:
+    """One convolution that does what `convolution` and the batch normalisation after it do in eval mode."""
+    assert isinstance(norm, nn.BatchNorm2d)
+    return fuse_conv_bn_eval(convolution, norm)

@@ -1,0 +1,55 @@
+"""Pre-activation residual network (He et al. 2016b): BN-ReLU-convolution twice per block, identity skip connections."""
+
+from torch import Tensor, nn
+from torch.nn.functional import relu
+
+from unravel.config import ResNet
+from unravel.networks.base import Block, Network, convolution, folded
+
+
+class ResidualBlock(Block):
+    """y = skip(x) + conv(relu(bn(conv(relu(bn(x)))))).
+
+    A downsampling block halves the resolution; its skip connection is a strided 1x1 projection of x, which stays when
+    the residual branch is deleted. Every other skip connection is the identity, or a 1x1 projection where only the
+    number of channels changes.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int, survival: float) -> None:
+        super().__init__()
+        self.downsampling = stride > 1
+        self.survival = survival
+        self.norm1: nn.Module = nn.BatchNorm2d(channels_in)
+        self.conv1 = convolution(channels_in, channels_out, stride=stride)
+        self.norm2: nn.Module = nn.BatchNorm2d(channels_out)
+        self.conv2 = convolution(channels_out, channels_out)
+        same_shape = stride == 1 and channels_in == channels_out
+        self.projection = nn.Identity() if same_shape else convolution(channels_in, channels_out, 1, stride)
+
+    def skip(self, x: Tensor) -> Tensor:
+        projected: Tensor = self.projection(x)
+        return projected
+
+    def residual(self, x: Tensor) -> Tensor:
+        x = self.conv1(relu(self.norm1(x), inplace=True))  # in place: no gradient needs the value before ReLU
+        branch: Tensor = self.conv2(relu(self.norm2(x), inplace=True))
+        return branch
+
+    def fold_batch_norm(self) -> None:
+        self.conv1, self.norm2 = folded(self.conv1, self.norm2), nn.Identity()
+
+
+def build_resnet(settings: ResNet, channels: int, classes: int) -> Network:
+    """The network for images of `channels` channels; the first block of each stage but the first is downsampling."""
+    survival = iter(settings.block_sampling.survival(settings.n_blocks))
+    blocks = []
+    width = settings.channels[0]
+    for stage, (n_blocks, stage_width) in enumerate(zip(settings.blocks_per_stage, settings.channels, strict=True)):
+        for block in range(n_blocks):
+            stride = 2 if stage > 0 and block == 0 else 1
+            blocks.append(ResidualBlock(width, stage_width, stride, next(survival)))
+            width = stage_width
+    head = nn.Sequential(
+        nn.BatchNorm2d(width), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes)
+    )
+    return Network(convolution(channels, settings.channels[0]), blocks, head)

@@ -1,0 +1,117 @@
+"""Networks: parameter counts against hand-computed numbers, outputs against a formula written from the papers."""
+
+import pytest
+import torch
+from conftest import PLAIN, RESNET
+from torch.nn.functional import conv2d, linear, max_pool2d
+
+from unravel.config import VGG, LinearSurvival, ResNet
+from unravel.files import InputError
+from unravel.networks import build, for_inference
+
+
+def count(network) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_parameters_of_the_54_block_network_match_the_count_by_hand():
+    stem = 3 * 16 * 9
+    stage1 = 18 * (2 * 16 + 16 * 16 * 9 + 2 * 16 + 16 * 16 * 9)
+    first2 = 2 * 16 + 16 * 32 * 9 + 2 * 32 + 32 * 32 * 9 + 16 * 32  # the last term is the projection
+    stage2 = first2 + 17 * (2 * 32 + 32 * 32 * 9 + 2 * 32 + 32 * 32 * 9)
+    first3 = 2 * 32 + 32 * 64 * 9 + 2 * 64 + 64 * 64 * 9 + 32 * 64
+    stage3 = first3 + 17 * (2 * 64 + 64 * 64 * 9 + 2 * 64 + 64 * 64 * 9)
+    head = 2 * 64 + 64 * 10 + 10
+    by_hand = stem + stage1 + stage2 + stage3 + head
+    assert by_hand == 1_730_522
+    assert count(build(ResNet(architecture="resnet"), (32, 32, 3), 10)) == by_hand
+
+
+def test_parameters_of_vgg_15_match_the_count_by_hand():
+    by_hand = (3 * 128 * 9 + 2 * 128) + 14 * (128 * 128 * 9 + 2 * 128) + (128 * 10 + 10)
+    assert by_hand == 2_072_970
+    assert count(build(VGG(architecture="vgg"), (32, 32, 3), 10)) == by_hand
+
+
+def normalise(x, state, name):
+    mean, var, weight, bias = (
+        state[f"{name}.{part}"][:, None, None] for part in ("running_mean", "running_var", "weight", "bias")
+    )
+    return (x - mean) / torch.sqrt(var + 1e-5) * weight + bias
+
+
+def resnet_by_formula(x, state, strides, survival, without=()):
+    """x_{i+1} = skip(x_i) + p_i f(x_i), f = conv . relu . bn . conv . relu . bn (He et al. 2016b, Figure 1b)."""
+    x = conv2d(x, state["stem.weight"], padding=1)
+    for i, (stride, scale) in enumerate(zip(strides, survival, strict=True)):
+        block = f"blocks.{i}"
+        projection = state.get(f"{block}.projection.weight")
+        skip = x if projection is None else conv2d(x, projection, stride=stride)
+        inner = normalise(x, state, f"{block}.norm1").clamp(min=0)
+        inner = conv2d(inner, state[f"{block}.conv1.weight"], stride=stride, padding=1)
+        inner = normalise(inner, state, f"{block}.norm2").clamp(min=0)
+        inner = conv2d(inner, state[f"{block}.conv2.weight"], padding=1)
+        x = skip if i in without else skip + scale * inner
+    x = normalise(x, state, "head.0").clamp(min=0).mean(dim=(2, 3))
+    return linear(x, state["head.4.weight"], state["head.4.bias"])
+
+
+@pytest.mark.parametrize("side", [8, 16, 32])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_resnet_computes_the_formula(make_network, side, channels):
+    network = make_network(shape=(side, side, channels))
+    images = torch.randn(3, channels, side, side, dtype=torch.float64)
+    expected = resnet_by_formula(images, network.state_dict(), [1, 1, 2, 1, 2], [1] * 5)
+    torch.testing.assert_close(network(images), expected, rtol=1e-10, atol=1e-10)
+
+
+def test_deleting_a_block_leaves_its_projection(make_network):
+    network = make_network()
+    images = torch.randn(3, 3, 8, 8, dtype=torch.float64)
+    for gone in range(5):
+        wiring = tuple((block, block != gone) for block in range(5))
+        expected = resnet_by_formula(images, network.state_dict(), [1, 1, 2, 1, 2], [1] * 5, without={gone})
+        torch.testing.assert_close(network(images, wiring), expected, rtol=1e-10, atol=1e-10)
+
+
+def test_survival_scales_residual_branches_at_test_time_only(make_network):
+    settings = RESNET.model_copy(update={"block_sampling": LinearSurvival(scheme="linear", final_survival=0.5)})
+    network = make_network(settings)
+    images = torch.randn(3, 3, 8, 8, dtype=torch.float64)
+    survival = [0.9, 0.8, 0.7, 0.6, 0.5]  # 1 - l/5 (1 - 0.5)
+    expected = resnet_by_formula(images, network.state_dict(), [1, 1, 2, 1, 2], survival)
+    torch.testing.assert_close(network(images), expected, rtol=1e-10, atol=1e-10)
+    unscaled = make_network(RESNET)
+    torch.testing.assert_close(network.train()(images), unscaled.train()(images), rtol=0, atol=0)
+
+
+def test_vgg_computes_the_formula_and_deleting_a_layer_leaves_its_pooling(make_network):
+    network = make_network(PLAIN)
+    state = network.state_dict()
+    images = torch.randn(3, 3, 8, 8, dtype=torch.float64)
+    for gone in (None, 0, 1, 2, 3):
+        x = normalise(conv2d(images, state["stem.0.weight"], padding=1), state, "stem.1").clamp(min=0)
+        for layer in range(4):
+            if layer != gone:
+                x = conv2d(x, state[f"blocks.{layer}.conv.weight"], padding=1)
+                x = normalise(x, state, f"blocks.{layer}.norm").clamp(min=0)
+            if layer in (0, 2):  # the second and the fourth layer end their stages
+                x = max_pool2d(x, 2)
+        expected = linear(x.mean(dim=(2, 3)), state["head.2.weight"], state["head.2.bias"])
+        wiring = tuple((block, block != gone) for block in range(4))
+        torch.testing.assert_close(network(images, wiring), expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("settings", [RESNET, PLAIN])
+def test_the_inference_copy_computes_the_same(make_network, settings):
+    network = make_network(settings, dtype=torch.float32)
+    images = torch.randn(16, 3, 8, 8)
+    fast = for_inference(network, "fp32")
+    torch.testing.assert_close(fast(images), network(images), rtol=1e-4, atol=1e-5)
+    assert all(block.norm1.training is False for block in network.blocks if hasattr(block, "norm1"))
+
+
+def test_images_too_small_for_the_stages_are_refused():
+    settings = ResNet(architecture="resnet", blocks_per_stage=(1,) * 5, channels=(4,) * 5)
+    with pytest.raises(InputError, match=r"images of 8x8 pixels are too small to be halved 4 times"):
+        build(settings, (8, 8, 1), 10)
