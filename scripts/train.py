@@ -1,0 +1,105 @@
+"""Train one network with one seed; a training that was interrupted goes on where its last saved state is."""
+
+import argparse
+import statistics
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from unravel import checkpoints, config, devices, records, tables, training
+from unravel.config import AllBlocks, ResNet
+from unravel.data.batches import random_generator, read_split
+from unravel.data.preparation import read_manifest
+from unravel.files import run_command_line
+from unravel.networks import build, initialise
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="resolved config of the run")
+    parser.add_argument("--data", type=Path, required=True, help="manifest.json of the prepared data")
+    parser.add_argument("--network", required=True, help="name of the network in the config")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--checkpoint", type=Path, required=True, help="safetensors file to write")
+    parser.add_argument("--history", type=Path, required=True, help="CSV file to write, one row per epoch")
+    parser.add_argument("--record", type=Path, required=True, help="JSON job record to write")
+    arguments = parser.parse_args()
+
+    settings = config.read(arguments.config)
+    network_settings = config.network(settings, arguments.network)
+    device = devices.set_up(settings.execution)
+    manifest = read_manifest(arguments.data)
+    part = settings.training_part(arguments.network)
+    sampling = network_settings.block_sampling if isinstance(network_settings, ResNet) else AllBlocks(scheme="all")
+    saving = training.Saving(
+        path=arguments.checkpoint.with_suffix(".resume.safetensors"),
+        every=settings.execution.checkpoint_every,
+        fingerprint={
+            **config.flat(part),
+            "seed": arguments.seed,
+            "data": manifest.identity,
+            "torch": torch.__version__,
+        },
+    )
+    with records.job(
+        arguments.record,
+        inputs=[arguments.config, arguments.data],
+        outputs=[arguments.checkpoint, arguments.history],
+        settings=part,
+        seed=arguments.seed,
+    ) as facts:
+        network = build(network_settings, manifest.image_shape, len(manifest.classes))
+        initialise(network, random_generator(arguments.seed, 0))
+        network.to(device)
+        rates: list[float] = []
+        with tqdm(total=settings.training.epochs, unit="epoch", disable=not sys.stderr.isatty()) as bar:
+
+            def report(epoch: training.Epoch, images_per_second: float) -> None:
+                rates.append(images_per_second)
+                line = f"loss {epoch.train_loss:.4f}, test error {epoch.test_error_percent:.2f}%"
+                if bar.disable:
+                    done = f"epoch {epoch.epoch} of {settings.training.epochs}"
+                    print(f"{done}: {line}, {images_per_second:.0f} images/s", file=sys.stderr, flush=True)
+                bar.set_postfix_str(line)
+                bar.update(epoch.epoch - bar.n)  # a resumed training starts the bar where it stood
+
+            history = training.train(
+                network,
+                read_split(arguments.data, "train", device),
+                read_split(arguments.data, "test", device),
+                settings.training,
+                sampling,
+                arguments.seed,
+                saving,
+                report,
+            )
+        tables.write(arguments.history, pd.DataFrame([asdict(epoch) for epoch in history]))
+        card = checkpoints.Card(
+            name=arguments.network,
+            network=network_settings,
+            training=settings.training,
+            image_shape=manifest.image_shape,
+            classes=len(manifest.classes),
+            dataset_sha256=manifest.identity,
+            seed=arguments.seed,
+            epochs=len(history),
+            test_error_percent=history[-1].test_error_percent,
+            torch=torch.__version__,
+            commit=records.code_version()["commit"],
+        )
+        checkpoints.save(arguments.checkpoint, network, card)
+        facts |= {
+            "epochs_here": len(rates),
+            "images_per_second": round(statistics.median(rates)) if rates else None,
+            "parameters": sum(parameter.numel() for parameter in network.parameters()),
+            "test_error_percent": card.test_error_percent,
+        }
+    saving.path.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    run_command_line(main)

@@ -1,0 +1,212 @@
+"""Training: one straight loop for all four schemes (plain, VGG, stochastic depth, effective paths), on CPU or GPU.
+
+Every random choice comes from a generator keyed by (seed, epoch), so a run resumed after any epoch goes on exactly as
+the uninterrupted one would. On one machine type with one thread count the CPU result is the same to the last bit.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from unravel import checkpoints
+from unravel.config import AllBlocks, BlockSampling, ExactlyBlocks, Training
+from unravel.data.batches import Split, draw_epoch, random_generator, training_batch
+from unravel.files import InputError
+from unravel.networks import Network, Wiring, for_inference
+from unravel.wiring import evaluate
+
+EVALUATION_BATCH = 500
+CHANCE_SHARE = 0.98  # of ln(classes): a loss above it has learned nothing
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One row of the history. Losses are nats per image; errors percent of images wrong."""
+
+    epoch: int
+    step: int
+    learning_rate: float
+    train_loss: float
+    train_error_percent: float
+    test_error_percent: float
+
+
+@dataclass(frozen=True)
+class Saving:
+    """Where to save the state to resume from, how often (in epochs), and what must agree for it to be used."""
+
+    path: Path
+    every: int
+    fingerprint: dict[str, Any]
+
+
+def train(
+    network: Network,
+    train_split: Split,
+    test_split: Split,
+    settings: Training,
+    sampling: BlockSampling,
+    seed: int,
+    saving: Saving,
+    report: Callable[[Epoch, float], None],
+) -> list[Epoch]:
+    """Train `network` in place and return its history; call `report` with each epoch and its images per second.
+
+    Raises InputError if the loss stops being finite or stays at chance.
+    """
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.SGD(
+        network.parameters(), lr=settings.learning_rate, momentum=settings.momentum, weight_decay=settings.weight_decay
+    )
+    history = resume(network, optimizer, saving)
+    for epoch in range(len(history) + 1, settings.epochs + 1):
+        clock = time.perf_counter()
+        losses, wrong = train_epoch(network, optimizer, train_split, settings, sampling, seed, epoch)
+        check_losses(losses.tolist(), epoch, settings)
+        seconds = time.perf_counter() - clock
+        history.append(
+            Epoch(
+                epoch=epoch,
+                step=epoch * len(losses),
+                learning_rate=optimizer.param_groups[0]["lr"],
+                train_loss=float(losses.mean()),
+                train_error_percent=100 * int(wrong) / len(train_split.labels),
+                test_error_percent=test_error(network, test_split),
+            )
+        )
+        check_progress(history, train_split, settings)
+        report(history[-1], len(train_split.labels) / seconds)
+        if epoch % saving.every == 0 and epoch < settings.epochs:
+            save_state(network, optimizer, saving, history)
+    return history
+
+
+def train_epoch(
+    network: Network,
+    optimizer: torch.optim.SGD,
+    split: Split,
+    settings: Training,
+    sampling: BlockSampling,
+    seed: int,
+    epoch: int,
+) -> tuple[Tensor, Tensor]:
+    """One pass over the training images: each step's loss (steps,) and how many images were wrong, on the device."""
+    network.train()
+    device, n_images = split.labels.device, len(split.labels)
+    steps = steps_per_epoch(n_images, settings)
+    generator = random_generator(seed, epoch)
+    draws = draw_epoch(n_images, settings.augmentation, generator, device)
+    wirings = draw_wirings(network, sampling, steps, generator)
+    losses = torch.zeros(steps, device=device)
+    wrong = torch.zeros((), dtype=torch.long, device=device)
+    for step, wiring in enumerate(wirings):
+        start = step * settings.batch_size
+        images, labels = training_batch(split, draws, settings.augmentation.pad, start, start + settings.batch_size)
+        optimizer.param_groups[0]["lr"] = learning_rate((epoch - 1) * steps + step, settings.epochs * steps, settings)
+        optimizer.zero_grad()  # to None: a block that is not trained on this batch is left as it is
+        with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+            logits = network(images, wiring)
+        loss = cross_entropy(logits.float(), labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        losses[step] = loss.detach()
+        wrong += (logits.argmax(dim=1) != labels).sum()
+    return losses, wrong
+
+
+def steps_per_epoch(n_images: int, settings: Training) -> int:
+    """Steps in an epoch; a last batch of one image is left out, since BN has no variance there."""
+    return n_images // settings.batch_size + (n_images % settings.batch_size > 1)
+
+
+def learning_rate(step: int, total_steps: int, settings: Training) -> float:
+    """Learning rate of a step counted from 0: a constant warm-up, then a tenth after each milestone."""
+    if step < settings.warmup_steps:
+        return settings.warmup_learning_rate
+    passed = sum(step >= milestone * total_steps for milestone in settings.milestones)
+    return settings.learning_rate / 10.0**passed
+
+
+def draw_wirings(network: Network, sampling: BlockSampling, steps: int, generator: torch.Generator) -> list[Wiring]:
+    """Which residual branches are on at each step of an epoch; one that is off costs no compute in either pass."""
+    n_blocks = len(network.blocks)
+    if isinstance(sampling, AllBlocks):
+        return [network.intact] * steps
+    draws = torch.rand(steps, n_blocks, generator=generator)
+    if isinstance(sampling, ExactlyBlocks):
+        on = draws.argsort(dim=1).argsort(dim=1) < sampling.blocks  # ranks of random numbers: distinct blocks
+    else:
+        on = draws < torch.tensor(sampling.survival(n_blocks))
+    return [tuple(enumerate(row)) for row in on.tolist()]
+
+
+def test_error(network: Network, split: Split) -> float:
+    """Percent of test images wrong, in fp32 with nothing deleted."""
+    fast = for_inference(network, "fp32", split.labels.device)
+    return evaluate(fast, [network.intact], split.batches(EVALUATION_BATCH)).error_percent[0]
+
+
+def check_losses(losses: list[float], epoch: int, settings: Training) -> None:
+    """Raise InputError at the first step whose loss is not finite."""
+    for step, loss in enumerate(losses):
+        if not math.isfinite(loss):
+            raise InputError(
+                f"the loss is {loss} at step {(epoch - 1) * len(losses) + step + 1} (epoch {epoch}); try a smaller "
+                f"training.learning_rate (now {settings.learning_rate}), more training.warmup_steps (now "
+                f"{settings.warmup_steps}) or training.precision fp32 (now {settings.precision})"
+            )
+
+
+def check_progress(history: list[Epoch], split: Split, settings: Training) -> None:
+    """Raise InputError if after a quarter of the epochs, and at least 5, no epoch's loss was clearly under chance."""
+    if len(history) != max(5, math.ceil(settings.epochs / 4)):
+        return
+    chance = math.log(int(split.labels.max()) + 1)
+    best = min(row.train_loss for row in history)
+    if best > CHANCE_SHARE * chance:
+        raise InputError(
+            f"the loss is still at chance ({best:.3f}; guessing gives {chance:.3f}) at step {history[-1].step} (epoch "
+            f"{history[-1].epoch}); try another training.learning_rate (now {settings.learning_rate}), more "
+            f"training.warmup_steps (now {settings.warmup_steps}), or look at the labels"
+        )
+
+
+def save_state(network: Network, optimizer: torch.optim.SGD, saving: Saving, history: list[Epoch]) -> None:
+    """Save weights, BN statistics, momentum and history after an epoch."""
+    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+    for name, parameter in network.named_parameters():
+        momentum = optimizer.state[parameter].get("momentum_buffer")
+        if momentum is not None:  # a block never yet drawn has none
+            tensors[f"momentum.{name}"] = momentum
+    description = {"fingerprint": saving.fingerprint, "history": [vars(row) for row in history]}
+    checkpoints.write_tensors(saving.path, tensors, description)
+
+
+def resume(network: Network, optimizer: torch.optim.SGD, saving: Saving) -> list[Epoch]:
+    """Restore what `save_state` saved and return the history so far; an empty one if there is nothing to resume.
+
+    Raises InputError if the saved state belongs to other settings, data, seed or torch version.
+    """
+    if not saving.path.exists():
+        return []
+    tensors, description = checkpoints.read_tensors(saving.path)
+    saved = description.get("fingerprint", {})
+    for key, value in saving.fingerprint.items():
+        if saved.get(key) != value:
+            raise InputError(
+                f"{saving.path}: saved by an interrupted training with another {key} ({saved.get(key)}, now {value}); "
+                "delete this file to start over, or restore the old value to go on"
+            )
+    network.load_state_dict({n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")})
+    for name, parameter in network.named_parameters():
+        if f"momentum.{name}" in tensors:
+            momentum = torch.empty_like(parameter).copy_(tensors[f"momentum.{name}"])
+            optimizer.state[parameter]["momentum_buffer"] = momentum.detach()
+    return [Epoch(**row) for row in description["history"]]

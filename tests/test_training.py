@@ -1,0 +1,179 @@
+"""The training loop: against a loop written by hand, its random choices, and resuming to the last bit."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from conftest import PLAIN, RESNET
+from torch.nn.functional import cross_entropy
+
+from unravel import training
+from unravel.config import AllBlocks, Augmentation, ExactlyBlocks, LinearSurvival, Training
+from unravel.data.batches import draw_epoch, random_generator, training_batch
+from unravel.files import InputError
+from unravel.networks import build, initialise
+
+RECIPE = Training(
+    epochs=4, batch_size=16, warmup_steps=3, precision="fp32", augmentation=Augmentation(pad=1, flip=True)
+)
+ALL = AllBlocks(scheme="all")
+
+
+def fresh(settings=RESNET, seed=1):
+    network = build(settings, (8, 8, 3), 4)
+    initialise(network, random_generator(seed, 0))
+    return network
+
+
+def run(network, make_split, saving, recipe=RECIPE, sampling=ALL, seed=1, report=lambda *_: None):
+    return training.train(network, make_split(n=70), make_split(n=20, seed=9), recipe, sampling, seed, saving, report)
+
+
+@pytest.fixture
+def saving(tmp_path):
+    return training.Saving(tmp_path / "seed1.resume.safetensors", every=2, fingerprint={"seed": 1})
+
+
+def test_training_equals_a_loop_written_by_hand(make_split, saving):
+    network, reference, split = fresh(), fresh(), make_split(n=70)
+    run(network, make_split, saving)
+    velocity = {name: torch.zeros_like(value) for name, value in reference.named_parameters()}
+    step = 0
+    for epoch in range(1, 5):
+        draws = draw_epoch(70, RECIPE.augmentation, random_generator(1, epoch), torch.device("cpu"))
+        reference.train()
+        for start in range(0, 70, 16):
+            images, labels = training_batch(split, draws, 1, start, start + 16)
+            loss = cross_entropy(reference(images), labels)
+            parameters = dict(reference.named_parameters())
+            gradients = torch.autograd.grad(loss, list(parameters.values()))
+            # 20 steps in all, 3 of warm-up, milestones after 10 and 15
+            rate = 0.01 if step < 3 else 0.1 if step < 10 else 0.01 if step < 15 else 0.001
+            with torch.no_grad():
+                for (name, value), gradient in zip(parameters.items(), gradients, strict=True):
+                    velocity[name] = 0.9 * velocity[name] + gradient + 1e-4 * value
+                    value -= rate * velocity[name]
+            step += 1
+    assert step == 20
+    for (name, value), expected in zip(network.named_parameters(), reference.parameters(), strict=True):
+        torch.testing.assert_close(value, expected, rtol=1e-6, atol=1e-7, msg=lambda m, name=name: f"{name}: {m}")
+
+
+@pytest.mark.parametrize(
+    ("settings", "sampling"),
+    [
+        (RESNET, ALL),
+        (PLAIN, ALL),
+        (RESNET, LinearSurvival(scheme="linear")),
+        (RESNET, ExactlyBlocks(scheme="exactly", blocks=2)),
+    ],
+)
+def test_every_scheme_learns(make_split, saving, settings, sampling):
+    recipe = RECIPE.model_copy(update={"epochs": 12, "augmentation": Augmentation(pad=0, flip=False)})
+    history = run(fresh(settings), make_split, saving, recipe, sampling)
+    assert [row.epoch for row in history] == list(range(1, 13))
+    assert history[-1].train_loss < 0.7 * history[0].train_loss
+
+
+def test_bf16_autocast_trains_as_fp32_does_up_to_its_rounding(make_split, saving):
+    losses = [
+        run(fresh(), make_split, saving, RECIPE.model_copy(update={"precision": precision, "epochs": 1}))[0].train_loss
+        for precision in ("fp32", "bf16")
+    ]
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+
+
+def test_learning_rate_follows_the_schedule():
+    recipe = Training(epochs=164, warmup_steps=400)
+    steps = 164 * 391
+    rates = [training.learning_rate(step, steps, recipe) for step in range(steps)]
+    changes = [(step, rate) for step, (rate, before) in enumerate(zip(rates, [0.0, *rates])) if rate != before]  # noqa: B905
+    assert changes == [(0, 0.01), (400, 0.1), (82 * 391, 0.01), (123 * 391, 0.001)]
+
+
+def test_exactly_m_distinct_blocks_are_drawn_each_equally_often():
+    network = fresh()
+    wirings = training.draw_wirings(network, ExactlyBlocks(scheme="exactly", blocks=2), 5000, random_generator(3))
+    sets = [frozenset(block for block, on in wiring if on) for wiring in wirings]
+    assert {len(chosen) for chosen in sets} == {2}
+    for pair in itertools.combinations(range(5), 2):  # 10 pairs: 500 draws each, standard deviation 21
+        assert abs(sets.count(frozenset(pair)) - 500) < 5 * 21
+
+
+def test_linear_survival_draws_each_block_with_its_probability():
+    sampling = LinearSurvival(scheme="linear", final_survival=0.5)
+    wirings = training.draw_wirings(fresh(), sampling, 5000, random_generator(3))
+    for block, survival in enumerate([0.9, 0.8, 0.7, 0.6, 0.5]):
+        drawn = sum(wiring[block][1] for wiring in wirings)
+        assert abs(drawn - 5000 * survival) < 5 * math.sqrt(5000 * survival * (1 - survival))
+
+
+def test_skipped_blocks_cost_nothing_and_stay_as_they_are(make_split, saving):
+    network = fresh()
+    before = {name: value.clone() for name, value in network.named_parameters()}
+    calls = []
+    for index, block in enumerate(network.blocks):
+        block.conv1.register_forward_hook(lambda *_, index=index: calls.append(index))
+    recipe = RECIPE.model_copy(update={"epochs": 1, "batch_size": 70})  # a single step
+    run(network, make_split, saving, recipe, ExactlyBlocks(scheme="exactly", blocks=2))
+    trained, evaluated = set(calls[:2]), calls[2:]
+    assert len(trained) == 2
+    assert sorted(evaluated) == [0, 1, 2, 3, 4]  # one test batch, all blocks on
+    for name, value in network.named_parameters():
+        if name.startswith("blocks.") and "projection" not in name:
+            assert torch.equal(value, before[name]) == (int(name.split(".")[1]) not in trained), name
+
+
+class InterruptionError(Exception):
+    """Stands for the end of a job between two epochs."""
+
+
+@pytest.mark.parametrize("sampling", [ALL, ExactlyBlocks(scheme="exactly", blocks=2)])
+def test_a_resumed_training_ends_bit_for_bit_where_the_uninterrupted_one_does(make_split, saving, tmp_path, sampling):
+    whole = fresh()
+    history = run(whole, make_split, saving, sampling=sampling)
+    saving.path.unlink()
+
+    def stop_after_three(epoch, _):
+        if epoch.epoch == 3:
+            raise InterruptionError
+
+    with pytest.raises(InterruptionError):
+        run(fresh(), make_split, saving, sampling=sampling, report=stop_after_three)
+    resumed, epochs = fresh(seed=99), []  # other weights, which the saved state replaces
+    again = run(resumed, make_split, saving, sampling=sampling, report=lambda epoch, _: epochs.append(epoch.epoch))
+    assert epochs == [3, 4]  # saved after epoch 2
+    assert again == history
+    for (name, value), expected in zip(resumed.state_dict().items(), whole.state_dict().values(), strict=True):
+        assert torch.equal(value, expected), name
+
+
+def test_a_state_saved_under_other_settings_is_refused(make_split, saving):
+    run(fresh(), make_split, saving)
+    other = training.Saving(saving.path, 2, {"seed": 1, "training.learning_rate": 0.5})
+    with pytest.raises(
+        InputError, match=r"another training.learning_rate \(None, now 0.5\); delete this file to start over"
+    ):
+        run(fresh(), make_split, other)
+
+
+def test_a_loss_that_is_not_finite_names_its_step_and_what_to_try(make_split, saving):
+    recipe = RECIPE.model_copy(update={"learning_rate": 1e30, "epochs": 8})
+    with pytest.raises(
+        InputError, match=r"the loss is (nan|inf) at step \d+ \(epoch \d\); try a smaller training.learn"
+    ):
+        run(fresh(PLAIN), make_split, saving, recipe)
+
+
+def test_a_loss_that_stays_at_chance_ends_the_training(make_split, saving):
+    recipe = RECIPE.model_copy(update={"learning_rate": 1e-12, "warmup_learning_rate": 1e-12, "epochs": 20})
+    network = fresh()
+    torch.nn.init.zeros_(network.head[-1].weight)  # logits of zero: a loss of exactly ln 4
+    with pytest.raises(InputError, match=r"at chance \(1.386; guessing gives 1.386\) at step 25 \(epoch 5\)"):
+        run(network, make_split, saving, recipe)
+
+
+def test_a_last_batch_of_one_image_is_left_out():
+    assert [training.steps_per_epoch(n, RECIPE) for n in (32, 33, 34)] == [2, 2, 3]
