@@ -1,0 +1,33 @@
+"""Draw one figure from its measurement tables, as svg, pdf, png, with its table (csv) and caption values (json)."""
+
+import argparse
+import importlib
+from pathlib import Path
+
+from unravel import records
+from unravel.figures import style
+from unravel.files import run_command_line
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--module", type=Path, required=True, help="the figure's file in scripts/unravel/figures/")
+    parser.add_argument("--scale", choices=list(style.RUN_NOTES), required=True, help="the kind of run it shows")
+    parser.add_argument("--inputs", type=Path, nargs="+", required=True, help="tables, or the data's manifest")
+    parser.add_argument("--output", type=Path, required=True, help="svg file; pdf, png, csv and json go beside it")
+    parser.add_argument("--record", type=Path, required=True, help="JSON job record to write")
+    arguments = parser.parse_args()
+
+    figure_module = importlib.import_module(f"unravel.figures.{arguments.module.stem}")
+    outputs = [arguments.output.with_suffix(suffix) for suffix in style.SUFFIXES]
+    with records.job(
+        arguments.record,
+        inputs=[arguments.module, *arguments.inputs],
+        outputs=outputs,
+        settings={"scale": arguments.scale},
+    ):
+        style.save(figure_module.draw(arguments.inputs, arguments.scale), arguments.output)
+
+
+if __name__ == "__main__":
+    run_command_line(main)

@@ -1,0 +1,172 @@
+"""The article: a run's folder and the templates in report/ become one offline HTML file."""
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from unravel import config
+from unravel.data.preparation import read_manifest
+from unravel.files import InputError
+from unravel.statistics import Interval, mean_interval
+
+MEDIA_TYPES = {"svg": "image/svg+xml", "pdf": "application/pdf", "png": "image/png", "csv": "text/csv"}
+ROWS_SHOWN = 200
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure's files, ready for the page, and the record of the job that drew it."""
+
+    slug: str
+    view_box: str
+    svg: Markup
+    downloads: dict[str, str]
+    table: pd.DataFrame
+    values: dict[str, Any]
+    record: dict[str, Any]
+
+
+def write(run: Path, source: Path) -> str:
+    """The article on a run as HTML. Raises InputError if a result is missing or not what it should be."""
+    settings = config.read(run / "config.yaml")
+    records = read_records(run / "jobs")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(source),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,  # a number that no file holds fails the build
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"points": points, "interval": interval, "duration": duration, "size": size}
+    article = environment.get_template("article.html")
+    return article.render(
+        config=settings,
+        config_yaml=config.to_yaml(settings),
+        run=run.as_posix(),
+        manifest=read_manifest(run / "data" / settings.dataset.name / "manifest.json"),
+        networks={name: network_summary(run, name, settings.seeds, records) for name in settings.networks},
+        figures={slug: read_picture(run, slug, records) for slug in figure_slugs(run)},
+        records=records,
+        inputs_of=lambda record: trace(record, records),
+        style=Markup((source / "style.css").read_text(encoding="utf-8")),
+        script=Markup((source / "page.js").read_text(encoding="utf-8")),
+        rows_shown=ROWS_SHOWN,
+    )
+
+
+def read_records(jobs: Path) -> dict[str, dict[str, Any]]:
+    """Every job record of a run, by the record's path below jobs/, without its suffix."""
+    records = {}
+    for path in sorted(jobs.rglob("*.json")):
+        try:
+            records[path.relative_to(jobs).with_suffix("").as_posix()] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(f"{path}: not a job record ({error}); delete it and run its job again") from error
+    return records
+
+
+def find(records: Mapping[str, dict[str, Any]], name: str) -> dict[str, Any]:
+    """A job's record. Raises InputError if there is none."""
+    if name not in records:
+        raise InputError(f"jobs/{name}.json: is missing from the run's folder; run that job again")
+    return records[name]
+
+
+def trace(record: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Every file that a job's result rests on, nearest first: path, hash, size and the job that made it, if one did."""
+    makers = {path: name for name, maker in records.items() for path in maker["outputs"]}
+    found: dict[str, dict[str, Any]] = {}
+    waiting = [record]
+    while waiting:
+        for path, description in waiting.pop(0)["inputs"].items():
+            if path not in found:
+                found[path] = {"path": path, **description, "maker": makers.get(path)}
+                if path in makers:
+                    waiting.append(records[makers[path]])
+    return list(found.values())
+
+
+def network_summary(run: Path, name: str, seeds: tuple[int, ...], records: Mapping[str, Any]) -> dict[str, Any]:
+    """A network's size, test error over seeds and training time, from its checkpoints' job records."""
+    jobs = [find(records, f"checkpoints/{name}/seed{seed}") for seed in seeds]
+    return {
+        "parameters": jobs[0]["facts"]["parameters"],
+        "test_error_percent": mean_interval([job["facts"]["test_error_percent"] for job in jobs]),
+        "seconds": sum(job["seconds"] for job in jobs) / len(jobs),
+        "checkpoints": [f"{run.as_posix()}/checkpoints/{name}/seed{seed}.safetensors" for seed in seeds],
+    }
+
+
+def figure_slugs(run: Path) -> list[str]:
+    """The figures that the run has."""
+    return sorted(path.stem for path in (run / "figures").glob("*.svg"))
+
+
+def read_picture(run: Path, slug: str, records: Mapping[str, dict[str, Any]]) -> Picture:
+    """Read a figure's files. Raises InputError if one is missing."""
+    path = run / "figures" / slug
+    try:
+        contents = {suffix: path.with_suffix(f".{suffix}").read_bytes() for suffix in MEDIA_TYPES}
+        values = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{error.filename}: is missing; draw the figure again") from error
+    view_box, svg = inline_svg(contents["svg"].decode(), slug)
+    return Picture(
+        slug=slug,
+        view_box=view_box,
+        svg=svg,
+        downloads={
+            suffix: f"data:{MEDIA_TYPES[suffix]};base64,{base64.b64encode(content).decode()}"
+            for suffix, content in contents.items()
+        },
+        table=pd.read_csv(path.with_suffix(".csv")),
+        values=values,
+        record=find(records, f"figures/{slug}"),
+    )
+
+
+def inline_svg(text: str, slug: str) -> tuple[str, Markup]:
+    """The view box and the content of a matplotlib SVG, made fit for a page.
+
+    Ids get the figure's prefix (an id may be there once on a page, and figures share most of theirs), and black becomes
+    the page's text colour, so that a dark page stays readable. Raises InputError if it is no SVG with a view box.
+    """
+    parts = re.search(r'<svg[^>]*viewBox="([^"]+)"[^>]*>(.*)</svg>', text, re.DOTALL)
+    if parts is None:
+        raise InputError(f"figure {slug}: the svg has no viewBox; draw the figure again")
+    content = re.sub(r"<metadata>.*?</metadata>", "", parts[2], flags=re.DOTALL)
+    content = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{slug}-", content)
+    return parts[1], Markup(content.replace("#000000", "currentColor"))
+
+
+def points(value: float, digits: int = 2) -> str:
+    """A number as prose shows it."""
+    return f"{value:.{digits}f}"
+
+
+def interval(value: Interval | Mapping[str, Any], digits: int = 2) -> str:
+    """A mean with its 95% interval and n, as prose shows it; errors cannot be negative, so the interval ends at 0."""
+    held = value if isinstance(value, Interval) else Interval(**value)
+    if held.n == 1:
+        return f"{held.mean:.{digits}f} (n = 1)"
+    return (
+        f"{held.mean:.{digits}f} (95% interval {max(0, held.low):.{digits}f} to {held.high:.{digits}f}, n = {held.n})"
+    )
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a reader says them."""
+    return f"{seconds:.1f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
+
+
+def size(n_bytes: int) -> str:
+    """Bytes as a reader says them."""
+    return f"{n_bytes / 1e6:.1f} MB" if n_bytes >= 1e5 else f"{n_bytes / 1e3:.1f} kB"

@@ -1,0 +1,41 @@
+"""What the images look like: the first training images of each class."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from unravel.data.preparation import load_split, read_manifest
+from unravel.figures import style
+
+SHOWN_CLASSES = 10
+SHOWN_IMAGES = 20
+
+
+def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
+    """Draw the data that a manifest describes; of more than ten classes the first ten."""
+    (manifest_path,) = inputs
+    manifest = read_manifest(manifest_path)
+    images, labels = load_split(manifest_path, "train")
+    names = manifest.classes[:SHOWN_CLASSES]
+    with style.axes(rows=len(names), height=0.38 * len(names) + 0.3, squeeze=False) as (figure, panels):
+        for label, (panel, name) in enumerate(zip(panels[:, 0], names, strict=True)):
+            strip = np.concatenate(_with_gap(images[labels == label][:SHOWN_IMAGES]), axis=1)
+            panel.imshow(strip, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            panel.set_anchor("W")
+            panel.set_axis_off()
+            panel.text(-0.01, 0.5, name, transform=panel.transAxes, ha="right", va="center")
+        style.note_run(figure, scale)
+        counts = {split: getattr(manifest, split).per_class for split in ("train", "test")}
+        table = pd.DataFrame(
+            {"class": manifest.classes, **{f"{s}_images": list(c.values()) for s, c in counts.items()}}
+        )
+        values = {"classes": len(manifest.classes), "shown_classes": len(names), "shown_images": SHOWN_IMAGES}
+        return style.Drawing(figure, table, values)
+
+
+def _with_gap(images: np.ndarray) -> list[np.ndarray]:
+    """White space between images: (n, height, width, channel) -> n of (height, width + gap, channel)."""
+    gap = max(1, images.shape[2] // 8)
+    return [np.pad(image, ((0, 0), (0, gap), (0, 0)), constant_values=255) for image in images]

@@ -1,0 +1,75 @@
+"""Figure 3 of the paper: test error after deleting each block in turn, residual network against VGG."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from unravel import tables
+from unravel.figures import style
+from unravel.statistics import increase_after_deletion, mean_interval
+
+COLUMNS = ("network", "seed", "deleted_position", "downsampling", "error_percent", "chance_error_percent")
+
+
+def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
+    """Draw measurements/deletions tables of any networks and seeds."""
+    table = tables.read(inputs, COLUMNS)
+    deleted = increase_after_deletion(table)
+    marks = style.marks(table.network)
+    with style.axes(height=3.4) as (figure, panel):
+        for network, rows in deleted.groupby("network"):
+            _draw_network(panel, str(network), rows, marks[str(network)])
+        chance, last = deleted.chance_error_percent.iloc[0], deleted.deleted_position.max()
+        panel.axhline(chance, color="#767676", linewidth=0.8)
+        panel.text(last + 1, chance - 1, "guessing", fontsize=7, color="#767676", ha="right", va="top")
+        panel.set_xlabel("position of the deleted block or layer")
+        panel.set_ylabel("test error, percent")
+        panel.set_ylim(bottom=0)
+        panel.set_xlim(0, last + 1)
+        figure.legend(loc="outside upper center", ncols=4)
+        style.note_run(figure, scale)
+        return style.Drawing(figure, deleted[[*COLUMNS, "increase_points"]], summarise(deleted))
+
+
+def _draw_network(panel: Axes, network: str, rows: pd.DataFrame, mark: style.Mark) -> None:
+    by_position = rows.groupby("deleted_position")
+    errors = by_position.error_percent.agg(["mean", "min", "max"])
+    downsampling = by_position.downsampling.first()
+    panel.fill_between(errors.index, errors["min"], errors["max"], color=mark.colour, alpha=0.2, linewidth=0)
+    panel.plot(errors.index, errors["mean"], color=mark.colour, linestyle=mark.dash, linewidth=1)
+    panel.plot(
+        errors.index, errors["mean"], mark.marker, color=mark.colour, markersize=3.5, label=f"{network}, one deleted"
+    )
+    halving = errors["mean"][downsampling]
+    panel.plot(halving.index, halving, mark.marker, color=mark.colour, markersize=8, fillstyle="none")
+    intact = rows.groupby("seed").intact_error_percent.first().mean()
+    panel.axhline(intact, color=mark.colour, linewidth=0.8, linestyle=":", label=f"{network}, nothing deleted")
+
+
+def summarise(deleted: pd.DataFrame) -> dict[str, Any]:
+    """Per network: the intact error over seeds, and the increase after a deletion, downsampling blocks apart."""
+    networks = {}
+    for network, rows in deleted.groupby("network"):
+        ordinary = rows[~rows.downsampling].increase_points
+        halving = rows[rows.downsampling]
+        networks[str(network)] = {
+            "intact_error_percent": mean_interval(rows.groupby("seed").intact_error_percent.first()),
+            "blocks": int(rows.deleted_position.nunique()),
+            "lowest_error_percent": rows.error_percent.min(),
+            "highest_error_percent": rows.error_percent.max(),
+            "median_increase_points": rows.increase_points.median(),
+            "highest_increase_points": rows.increase_points.max(),
+            "worst_position": int(rows.groupby("deleted_position").error_percent.mean().idxmax()),
+            "ordinary_median_increase_points": ordinary.median(),
+            "ordinary_p90_increase_points": ordinary.quantile(0.9),
+            "downsampling_positions": sorted(set(halving.deleted_position.tolist())),
+            "downsampling_mean_increase_points": halving.increase_points.mean() if len(halving) else None,
+        }
+    return {
+        "networks": networks,
+        "seeds": sorted(deleted.seed.unique().tolist()),
+        "chance_error_percent": deleted.chance_error_percent.iloc[0],
+    }

@@ -1,0 +1,21 @@
+# The images, as uint8 tensors with a manifest that says what they are.
+rule prepare_data:
+    input:
+        config=RESOLVED,
+    output:
+        manifest="<data>/manifest.json",
+        train="<data>/train.safetensors",
+        test="<data>/test.safetensors",
+        record=f"<run>/jobs/data/{CONFIG.dataset.name}.json",
+    log:
+        "<run>/logs/data.log",
+    conda:
+        "../envs/torch.yaml"
+    params:
+        part=CONFIG.dataset_part(),
+        folder=subpath(output.manifest, parent=True),
+    message:
+        "Prepare the images of {CONFIG.dataset.name}"
+    shell:
+        "python scripts/prepare_data.py --config {input.config} --output {params.folder}"
+        " --record {output.record} 2> {log}"

@@ -1,0 +1,23 @@
+# The article: everything above, in one offline HTML file.
+rule report:
+    input:
+        config="<run>/config.yaml",
+        template=sorted(str(path) for path in Path("report").rglob("*") if path.is_file()),
+        module="scripts/unravel/article.py",
+        data=rules.prepare_data.output,
+        training=expand(rules.train.output, network=CONFIG.networks, seed=CONFIG.seeds),
+        measurements=expand(rules.measure_deletions.output, network=CONFIG.deletions.networks, seed=CONFIG.seeds),
+        figures=[rules.figure_3.output, rules.figure_training.output, rules.figure_classes.output],
+    output:
+        "<run>/report.html",
+    log:
+        "<run>/logs/report.log",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        run=subpath(output[0], parent=True),
+    message:
+        "Write the report to {output}"
+    shell:
+        "python scripts/write_report.py --run {params.run} --output {output} 2> {log}"
