@@ -24,7 +24,7 @@ def main() -> None:
     device = devices.set_up(settings.execution)
     with records.job(
         arguments.record,
-        inputs=[arguments.config, arguments.data, arguments.checkpoint],
+        inputs=[arguments.data, arguments.checkpoint],
         outputs=[arguments.output],
         settings=settings.evaluation_part(),
     ) as facts:

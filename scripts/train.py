@@ -47,7 +47,7 @@ def main() -> None:
     )
     with records.job(
         arguments.record,
-        inputs=[arguments.config, arguments.data],
+        inputs=[arguments.data],
         outputs=[arguments.checkpoint, arguments.history],
         settings=part,
         seed=arguments.seed,

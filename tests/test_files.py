@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from unravel.files import InputError, atomic, run_command_line, sha256
+from unravel.files import InputError, atomic, require_writable, run_command_line, sha256
 
 
 def test_a_write_replaces_the_file_at_its_end(tmp_path):
@@ -98,3 +98,12 @@ def test_a_script_ends_with_one_line_for_what_the_user_can_mend():
 def test_other_errors_keep_their_trace():
     with pytest.raises(ZeroDivisionError):
         run_command_line(lambda: sys.exit(1 // 0))
+
+
+def test_a_run_folder_that_cannot_be_written_is_found_before_any_job(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    require_writable("results/demo")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "results").write_text("in the way")
+    with pytest.raises(InputError, match=r"results/demo: cannot be written: .*results is not a folder; move it away"):
+        require_writable("results/demo")

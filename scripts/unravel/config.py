@@ -220,7 +220,7 @@ class Deletions(Settings):
 
 
 class Execution(Settings):
-    """How jobs run. Nothing here changes which result is computed, so changing it redoes nothing."""
+    """How jobs run. A change here redoes nothing."""
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto` takes CUDA where there is a GPU.")
     threads: int = Field(1, ge=1, description="CPU threads of each job.")

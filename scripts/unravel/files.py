@@ -47,6 +47,19 @@ _MENDABLE = {
 }
 
 
+def require_writable(folder: Path | str) -> None:
+    """Check before any job starts that `folder` is there or can be made, and can be written to.
+
+    Raises InputError if not.
+    """
+    folder = Path(folder)
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists() or path.is_symlink())
+    if not existing.is_dir():
+        raise InputError(f"{folder}: cannot be written: {existing} is not a folder; move it away")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise InputError(f"{folder}: cannot be written: no permission in {existing}; make it writable")
+
+
 def cleanup(path: Path) -> None:
     """Delete `path` if it is there. The caller is already failing: a second failure is not reported over the first."""
     with suppress(OSError):

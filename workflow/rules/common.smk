@@ -5,10 +5,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
 
 from unravel import config as settings
-from unravel.files import InputError
+from unravel.files import InputError, atomic, require_writable
 
 try:
     CONFIG = settings.parse(config)
+    require_writable(f"results/{CONFIG.run}")
 except InputError as error:
     sys.exit(f"error: {error}")
 
@@ -23,22 +24,11 @@ wildcard_constraints:
     seed=r"\d+",
 
 
-# Ancient: the file is rewritten when any key changes, but a job is redone only when its own part of the config does,
-# which stands in its params.
-RESOLVED = ancient("<run>/config.yaml")
+# Jobs read their keys from this file. It is no input of theirs, since it changes with any key: each rule names the part
+# of the config that decides its result in its params instead, and is redone when that part changes.
+RESOLVED = f"results/{CONFIG.run}/config.yaml"
 
 
-rule config:
-    output:
-        "<run>/config.yaml",
-    log:
-        "<run>/logs/config.log",
-    localrule: True
-    conda:
-        "../envs/torch.yaml"
-    params:
-        config=CONFIG.model_dump_json(),
-    message:
-        "Write the resolved config of run {CONFIG.run}"
-    shell:
-        "python scripts/resolve_config.py --config {params.config:q} --output {output} 2> {log}"
+onstart:
+    with atomic(RESOLVED) as partial:
+        partial.write_text(settings.to_yaml(CONFIG), encoding="utf-8")

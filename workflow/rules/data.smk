@@ -1,7 +1,5 @@
 # The images, as uint8 tensors with a manifest that says what they are.
 rule prepare_data:
-    input:
-        config=RESOLVED,
     output:
         manifest="<data>/manifest.json",
         train="<data>/train.safetensors",
@@ -12,10 +10,11 @@ rule prepare_data:
     conda:
         "../envs/torch.yaml"
     params:
+        config=RESOLVED,
         part=CONFIG.dataset_part(),
         folder=subpath(output.manifest, parent=True),
     message:
         "Prepare the images of {CONFIG.dataset.name}"
     shell:
-        "python scripts/prepare_data.py --config {input.config} --output {params.folder}"
+        "python scripts/prepare_data.py --config {params.config} --output {params.folder}"
         " --record {output.record} 2> {log}"

@@ -1,7 +1,6 @@
 # What happens to a trained network's error when blocks are taken away.
 rule measure_deletions:
     input:
-        config=RESOLVED,
         data=rules.prepare_data.output.manifest,
         checkpoint=rules.train.output.checkpoint,
     output:
@@ -13,10 +12,11 @@ rule measure_deletions:
         "../envs/torch.yaml"
     threads: CONFIG.execution.threads
     params:
+        config=RESOLVED,
         part=CONFIG.evaluation_part(),
     message:
         "Delete every block of {wildcards.network}, seed {wildcards.seed}, in turn"
     shell:
-        "python scripts/measure_deletions.py --config {input.config} --data {input.data}"
+        "python scripts/measure_deletions.py --config {params.config} --data {input.data}"
         " --network {wildcards.network} --checkpoint {input.checkpoint} --output {output.table}"
         " --record {output.record} 2> {log}"

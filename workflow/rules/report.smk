@@ -1,7 +1,6 @@
 # The article: everything above, in one offline HTML file.
 rule report:
     input:
-        config="<run>/config.yaml",
         template=sorted(str(path) for path in Path("report").rglob("*") if path.is_file()),
         module="scripts/unravel/article.py",
         data=rules.prepare_data.output,
@@ -17,6 +16,7 @@ rule report:
         "../envs/figures.yaml"
     params:
         run=subpath(output[0], parent=True),
+        config=CONFIG.model_dump_json(),
     message:
         "Write the report to {output}"
     shell:

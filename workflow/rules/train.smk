@@ -1,7 +1,6 @@
 # One job per network and seed.
 rule train:
     input:
-        config=RESOLVED,
         data=rules.prepare_data.output.manifest,
     output:
         checkpoint="<run>/checkpoints/{network}/seed{seed}.safetensors",
@@ -13,10 +12,11 @@ rule train:
         "../envs/torch.yaml"
     threads: CONFIG.execution.threads
     params:
+        config=RESOLVED,
         part=lambda wildcards: CONFIG.training_part(wildcards.network),
     message:
         "Train {wildcards.network}, seed {wildcards.seed}, for {CONFIG.training.epochs} epochs"
     shell:
-        "python scripts/train.py --config {input.config} --data {input.data} --network {wildcards.network}"
+        "python scripts/train.py --config {params.config} --data {input.data} --network {wildcards.network}"
         " --seed {wildcards.seed} --checkpoint {output.checkpoint} --history {output.history}"
         " --record {output.record} 2> {log}"

@@ -1,0 +1,49 @@
+# `make help` lists what can be done. Everything is installed into .venv in this folder, and nothing outside it.
+SHELL := /bin/bash
+PYTHON ?= python3
+CONFIG ?= config/config.yaml
+RUN = $(shell sed -n 's/^run: *//p' $(CONFIG))
+INSTALLED := .venv/installed
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help report figure test lint format clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+report: $(INSTALLED)  ## run the pipeline (the demo run, or CONFIG=config/cifar10.yaml) and write its report
+	snakemake --cores all --configfile $(CONFIG)
+	@echo "The report: results/$(RUN)/report.html"
+
+figure: $(INSTALLED)  ## make one figure: FIG=3, FIG=training or FIG=classes
+	snakemake figure_$(FIG) --cores all --configfile $(CONFIG)
+
+test: lint  ## check everything: format, lint, types, unit tests, and the whole pipeline on a tiny run
+	pytest --numprocesses auto --dist worksteal
+
+lint: $(INSTALLED)  ## check format, lint and types
+	ruff format --check --quiet
+	ruff check --quiet
+	mypy
+	snakefmt --check workflow
+	snakemake --lint
+
+format: $(INSTALLED)  ## format the code
+	ruff check --fix --quiet
+	ruff format --quiet
+	snakefmt workflow
+
+clean:  ## delete results, the environment and all caches
+	rm -rf results .venv .snakemake .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# uv installs in seconds what takes pip minutes; where it cannot be had, pip does.
+$(INSTALLED): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: python3 is too old; name a Python >= 3.11, as in: make PYTHON=python3.12 report")'
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@command -v uv > /dev/null || python -m pip install --quiet --disable-pip-version-check uv || true
+	@if command -v uv > /dev/null; \
+	then uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements.lock; \
+	else python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock; fi
+	@touch $@

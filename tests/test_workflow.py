@@ -1,0 +1,255 @@
+"""The whole pipeline on the ci run, in a copy of the checkout: what it makes, what it repeats, and how it survives."""
+
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from unravel.files import sha256
+
+ROOT = Path(__file__).resolve().parents[1]
+RUN = Path("results/ci")
+TRAIN = ("--config", RUN / "config.yaml", "--data", RUN / "data/digits/manifest.json", "--network", "resnet")
+
+
+def snakemake(checkout, *arguments):
+    """Call snakemake as a user does, in the given checkout, with the Python of these tests."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", "--configfile", "config/ci.yaml"]
+    return subprocess.run(command, cwd=checkout, env=environment, text=True, capture_output=True)
+
+
+def planned(checkout, *arguments):
+    """Names of the rules that a dry run would run, with how many jobs of each."""
+    plan = snakemake(checkout, "--dry-run", *arguments)
+    assert plan.returncode == 0, plan.stdout + plan.stderr
+    table = re.search(r"^job +count\n-+ +-+\n(.*?)^total", plan.stdout + plan.stderr, re.MULTILINE | re.DOTALL)
+    jobs = {} if table is None else {name: int(count) for name, count in map(str.split, table[1].splitlines())}
+    jobs.pop("all", None)
+    return jobs
+
+
+def script(checkout, name, *arguments):
+    command = [sys.executable, f"scripts/{name}.py", *map(str, arguments)]
+    return subprocess.run(command, cwd=checkout, text=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def empty_checkout(tmp_path_factory):
+    """A copy of the checkout with nothing generated in it."""
+    folder = tmp_path_factory.mktemp("checkout") / "unravel"
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".git", ".venv", ".*_cache", ".snakemake", "results"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory, empty_checkout):
+    """A checkout in which the ci run is done."""
+    folder = tmp_path_factory.mktemp("done") / "unravel"
+    shutil.copytree(empty_checkout, folder)
+    done = snakemake(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_the_run_makes_every_file_the_plan_names(checkout):
+    run = checkout / RUN
+    for network in ("resnet", "vgg", "stochastic-depth", "effective-paths"):
+        for seed in (1, 2):
+            for file in (f"seed{seed}.safetensors", f"seed{seed}.history.csv"):
+                assert (run / "checkpoints" / network / file).stat().st_size > 0
+            assert not (run / "checkpoints" / network / f"seed{seed}.resume.safetensors").exists()
+    for figure in ("single-deletion", "training-curves", "class-overview"):
+        for suffix in ("svg", "pdf", "png", "csv", "json"):
+            assert (run / "figures" / f"{figure}.{suffix}").stat().st_size > 0
+    assert yaml.safe_load((run / "config.yaml").read_text())["training"]["momentum"] == 0.9  # a default, filled in
+    assert "<h1>" in (run / "report.html").read_text()
+    assert not list(run.rglob("*.partial"))
+
+
+def test_everything_is_written_below_the_runs_folder(checkout, empty_checkout):
+    def files(folder):
+        paths = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+        return {
+            path for path in paths if path.parts[0] not in (".snakemake", "results") and "__pycache__" not in path.parts
+        }
+
+    assert files(checkout) == files(empty_checkout)
+    assert [path.name for path in (checkout / "results").iterdir()] == ["ci"]
+
+
+def test_a_second_call_does_nothing_and_says_so(checkout):
+    again = snakemake(checkout)
+    assert again.returncode == 0
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "jobs"),
+    [
+        (
+            "training={learning_rate: 0.2}",
+            {"train": 8, "measure_deletions": 4, "figure_3": 1, "figure_training": 1},
+        ),
+        (
+            "networks={vgg: {channels: 4}}",
+            {"train": 2, "measure_deletions": 2, "figure_3": 1, "figure_training": 1},
+        ),
+        ("evaluation={batch_size: 7}", {"measure_deletions": 4, "figure_3": 1}),
+        ("deletions={networks: [resnet]}", {"figure_3": 1}),
+        ("seeds=[1, 2, 3]", {"train": 4, "measure_deletions": 2, "figure_3": 1, "figure_training": 1}),
+        ("execution={checkpoint_every: 1}", {}),
+    ],
+)
+def test_a_changed_key_redoes_what_depends_on_it_and_nothing_else(checkout, change, jobs):
+    assert planned(checkout, "--config", change) == {**jobs, "report": 1}
+
+
+def test_one_figure_is_drawn_again_by_its_own_job_only(checkout):
+    figure = checkout / RUN / "figures" / "single-deletion.svg"
+    content = figure.read_bytes()
+    figure.unlink()
+    assert planned(checkout, "figure_3") == {"figure_3": 1}
+    assert snakemake(checkout, "figure_3").returncode == 0
+    assert figure.read_bytes() == content
+
+
+def test_a_checkpoint_with_a_new_date_but_the_same_content_redoes_nothing(checkout):
+    assert snakemake(checkout).returncode == 0
+    (checkout / RUN / "checkpoints/resnet/seed1.safetensors").touch()
+    assert planned(checkout) == {}
+
+
+def test_the_plan_reads_as_sentences(empty_checkout):
+    plan = snakemake(empty_checkout, "--dry-run")
+    for line in ("Train resnet, seed 2, for 2 epochs", "Delete every block of vgg, seed 1, in turn", "Draw Figure 3"):
+        assert line in plan.stdout + plan.stderr
+    assert not (empty_checkout / "results").exists()
+
+
+def test_a_misspelt_key_ends_the_call_with_one_line_before_any_job(empty_checkout):
+    wrong = snakemake(empty_checkout, "--config", "training={lerning_rate: 1}")
+    assert wrong.returncode != 0
+    assert "error: config: training: unknown key 'lerning_rate'; did you mean 'learning_rate'?" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+    assert not (empty_checkout / "results").exists()
+
+
+def test_a_results_folder_that_cannot_be_written_ends_the_call_with_one_line(empty_checkout):
+    blocker = empty_checkout / "results"
+    blocker.write_text("a file")
+    try:
+        wrong = snakemake(empty_checkout)
+    finally:
+        blocker.unlink()
+    assert wrong.returncode != 0
+    assert "error: results/ci: cannot be written" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+
+
+def test_a_checkpoint_of_another_network_ends_the_job_with_one_line_and_no_output(checkout, tmp_path):
+    table, record = tmp_path / "table.csv", tmp_path / "record.json"
+    wrong = script(
+        checkout, "measure_deletions", *TRAIN, "--checkpoint", RUN / "checkpoints/vgg/seed1.safetensors",
+        "--output", table, "--record", record,
+    )  # fmt: skip
+    assert wrong.returncode == 1
+    assert wrong.stderr.startswith(
+        "error: results/ci/checkpoints/vgg/seed1.safetensors: architecture is vgg, the config"
+    )
+    assert len(wrong.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- interruption ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def longer(checkout, tmp_path):
+    """Arguments of a training long enough to be killed in its middle, and the folder it writes to."""
+    settings = yaml.safe_load((checkout / RUN / "config.yaml").read_text())
+    settings["training"]["epochs"] = 40
+    settings["execution"]["checkpoint_every"] = 3
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
+
+    def arguments(name):
+        out = tmp_path / name
+        outputs = ("--checkpoint", out / "seed1.safetensors", "--history", out / "h.csv", "--record", out / "r.json")
+        return ("--config", tmp_path / "config.yaml", *TRAIN[2:], "--seed", 1, *outputs)
+
+    return arguments, tmp_path
+
+
+def test_a_training_killed_twice_ends_in_the_same_bytes_as_one_left_alone(checkout, longer):
+    arguments, folder = longer
+    assert script(checkout, "train", *arguments("alone")).returncode == 0
+    resume = folder / "killed" / "seed1.resume.safetensors"
+    seen = 0.0
+    for _ in range(2):
+        job = subprocess.Popen([sys.executable, "scripts/train.py", *map(str, arguments("killed"))], cwd=checkout)
+        while not (resume.exists() and resume.stat().st_mtime > seen):
+            assert job.poll() is None, "the training ended before it could be killed"
+            time.sleep(0.005)
+        seen = resume.stat().st_mtime
+        job.send_signal(signal.SIGKILL)
+        job.wait()
+        assert not (folder / "killed" / "seed1.safetensors").exists()
+    last = script(checkout, "train", *arguments("killed"))
+    assert last.returncode == 0
+    assert "epoch 1 of 40" not in last.stderr  # it did go on
+    for name in ("seed1.safetensors", "h.csv"):
+        assert sha256(folder / "killed" / name) == sha256(folder / "alone" / name)
+    assert not resume.exists()
+
+
+def test_a_killed_pipeline_goes_on_and_ends_in_the_same_checkpoints(checkout, empty_checkout, tmp_path):
+    folder = tmp_path / "unravel"
+    shutil.copytree(empty_checkout, folder)
+    target = RUN / "checkpoints/resnet/seed1.safetensors"
+    command = [sys.executable, "-m", "snakemake", str(target), "--cores", "2", "--configfile", "config/ci.yaml"]
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    with (tmp_path / "log").open("w") as log:
+        job = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
+        while not (folder / RUN / "logs/train/resnet-seed1.log").exists():
+            assert job.poll() is None
+            time.sleep(0.02)
+        os.killpg(job.pid, signal.SIGKILL)
+        job.wait()
+    assert not (folder / target).exists()
+    assert snakemake(folder, "--unlock").returncode == 0
+    assert snakemake(folder, str(target)).returncode == 0
+    assert sha256(folder / target) == sha256(checkout / target)
+
+
+def test_a_log_has_one_plain_line_per_epoch(checkout):
+    log = (checkout / RUN / "logs/train/resnet-seed1.log").read_bytes()
+    assert b"\r" not in log
+    assert b"\x1b" not in log
+    assert [line.split(b":")[0] for line in log.splitlines()] == [b"epoch 1 of 2", b"epoch 2 of 2"]
+
+
+def test_a_terminal_gets_a_bar_with_the_time_left(checkout, longer):
+    arguments, _ = longer
+    reader, writer = pty.openpty()
+    termios.tcsetwinsize(writer, (24, 100))
+    job = subprocess.Popen(
+        [sys.executable, "scripts/train.py", *map(str, arguments("tty"))], cwd=checkout, stderr=writer
+    )
+    os.close(writer)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(reader, 65536)
+        except OSError:  # the other end is closed
+            break
+    assert job.wait() == 0
+    assert re.search(rb"\d+/40 \[\d\d:\d\d<\d\d:\d\d.*test error", shown)
