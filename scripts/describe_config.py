@@ -35,6 +35,9 @@ def page() -> str:
         ("`training.augmentation`", config.Augmentation),
         ("`evaluation`", config.Evaluation),
         ("`deletions`", config.Deletions),
+        ("`random_deletions`", config.RandomDeletions),
+        ("`reorderings`", config.Reorderings),
+        ("`gradients`", config.Gradients),
         ("`execution`", config.Execution),
     ]
     return "\n".join([HEAD, *(section(title, model) for title, model in sections)])

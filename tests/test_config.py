@@ -14,6 +14,7 @@ MINIMAL = {
     "scale": "demo",
     "dataset": {"source": "digits"},
     "networks": {"resnet": {"architecture": "resnet"}, "vgg": {"architecture": "vgg"}},
+    "deletions": {"figure_8": ["resnet"]},
 }
 
 
@@ -50,9 +51,14 @@ def resnet(**changes):
             "config: networks.vgg: one layer in layers_per_stage, expected at least 2",
         ),
         (
-            {"deletions": {"networks": ["resnet", "alexnet"]}},
-            "deletions.networks names 'alexnet'; networks has resnet, vgg",
+            {"deletions": {"figure_3": ["resnet", "alexnet"]}},
+            "deletions names network 'alexnet'; networks has resnet, vgg",
         ),
+        (
+            {"random_deletions": {"most": 55}},
+            "random_deletions.most is 55, but resnet has only 54 blocks to delete",
+        ),
+        ({"gradients": {"network": "vgg"}}, "gradients.network is 'vgg', which has no skip connections"),
         ({"dataset": {"source": "folder"}}, "config: dataset.path: Field required"),
         ({"training": {"learning_rate": "fast"}}, "config: training.learning_rate: Input should be a valid number"),
         (
@@ -100,19 +106,28 @@ def test_survival_falls_linearly_to_its_last_value():
 @pytest.mark.parametrize(
     ("changes", "retrained", "measured_again"),
     [
-        ({"training": {"learning_rate": 0.2}}, {"resnet", "vgg"}, False),
-        (resnet(blocks_per_stage=[3, 3, 3]), {"resnet"}, False),
-        ({"evaluation": {"batch_size": 7}}, set(), True),
-        ({"seeds": [1, 2, 3, 4]}, set(), False),
-        ({"execution": {"checkpoint_every": 1}}, set(), False),
-        ({"dataset": {"source": "digits", "note": "Small."}}, set(), False),
+        ({"training": {"learning_rate": 0.2}}, {"resnet", "vgg"}, set()),
+        (resnet(blocks_per_stage=[8, 8, 8]), {"resnet"}, set()),
+        ({"evaluation": {"batch_size": 7}}, set(), {"deletions", "random_deletions", "reorderings"}),
+        ({"random_deletions": {"draws": 7}}, set(), {"random_deletions"}),
+        ({"reorderings": {"most": 7}}, set(), {"reorderings"}),
+        ({"gradients": {"batches": 7}}, set(), {"gradients"}),
+        ({"deletions": {"figure_3": ["resnet"], "figure_8": ["resnet"]}}, set(), set()),
+        ({"seeds": [1, 2, 3, 4]}, set(), set()),
+        ({"execution": {"checkpoint_every": 1}}, set(), set()),
+        ({"dataset": {"source": "digits", "note": "Small."}}, set(), set()),
     ],
 )
 def test_a_key_changes_only_the_parts_that_depend_on_it(changes, retrained, measured_again):
     before, after = config.parse(MINIMAL), config.parse({**MINIMAL, **changes})
+
+    def parts(settings):
+        experiments = ("deletions", "random_deletions", "reorderings")
+        return {name: settings.lesion_part(name) for name in experiments} | {"gradients": settings.gradient_part()}
+
     assert before.dataset_part() == after.dataset_part()
     assert {name for name in before.networks if before.training_part(name) != after.training_part(name)} == retrained
-    assert (before.evaluation_part() != after.evaluation_part()) == measured_again
+    assert {name for name, part in parts(before).items() if part != parts(after)[name]} == measured_again
 
 
 def test_files_that_are_no_config(tmp_path):

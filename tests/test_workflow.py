@@ -18,6 +18,11 @@ from unravel.files import sha256
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN = Path("results/ci")
+FIGURES = (
+    "single-deletion", "random-deletion", "reordering", "path-gradients", "paths-left", "stochastic-depth",
+    "training-curves", "class-overview",
+)  # fmt: skip
+REDRAWN = {f"figure_{number}": 1 for number in ("3", "5a", "5b", "6", "8")}
 TRAIN = ("--config", RUN / "config.yaml", "--data", RUN / "data/digits/manifest.json", "--network", "resnet")
 
 
@@ -68,7 +73,7 @@ def test_the_run_makes_every_file_the_plan_names(checkout):
             for file in (f"seed{seed}.safetensors", f"seed{seed}.history.csv"):
                 assert (run / "checkpoints" / network / file).stat().st_size > 0
             assert not (run / "checkpoints" / network / f"seed{seed}.resume.safetensors").exists()
-    for figure in ("single-deletion", "training-curves", "class-overview"):
+    for figure in FIGURES:
         for suffix in ("svg", "pdf", "png", "csv", "json"):
             assert (run / "figures" / f"{figure}.{suffix}").stat().st_size > 0
     assert yaml.safe_load((run / "config.yaml").read_text())["training"]["momentum"] == 0.9  # a default, filled in
@@ -96,17 +101,13 @@ def test_a_second_call_does_nothing_and_says_so(checkout):
 @pytest.mark.parametrize(
     ("change", "jobs"),
     [
-        (
-            "training={learning_rate: 0.2}",
-            {"train": 8, "measure_deletions": 4, "figure_3": 1, "figure_training": 1},
-        ),
-        (
-            "networks={vgg: {channels: 4}}",
-            {"train": 2, "measure_deletions": 2, "figure_3": 1, "figure_training": 1},
-        ),
-        ("evaluation={batch_size: 7}", {"measure_deletions": 4, "figure_3": 1}),
-        ("deletions={networks: [resnet]}", {"figure_3": 1}),
-        ("seeds=[1, 2, 3]", {"train": 4, "measure_deletions": 2, "figure_3": 1, "figure_training": 1}),
+        ("training={learning_rate: 0.2}", {"train": 8, "lesions": 10, "gradients": 2, **REDRAWN, "figure_training": 1}),
+        ("networks={vgg: {channels: 4}}", {"train": 2, "lesions": 2, "figure_3": 1, "figure_training": 1}),
+        ("evaluation={batch_size: 7}", {"lesions": 10, "figure_3": 1, "figure_5a": 1, "figure_5b": 1, "figure_8": 1}),
+        ("random_deletions={draws: 4}", {"lesions": 2, "figure_5a": 1}),
+        ("gradients={batches: 1}", {"gradients": 2, "figure_6": 1}),
+        ("deletions={figure_3: [resnet]}", {"figure_3": 1}),
+        ("seeds=[1, 2, 3]", {"train": 4, "lesions": 5, "gradients": 1, **REDRAWN, "figure_training": 1}),
         ("execution={checkpoint_every: 1}", {}),
     ],
 )
@@ -131,7 +132,7 @@ def test_a_checkpoint_with_a_new_date_but_the_same_content_redoes_nothing(checko
 
 def test_the_plan_reads_as_sentences(empty_checkout):
     plan = snakemake(empty_checkout, "--dry-run")
-    for line in ("Train resnet, seed 2, for 2 epochs", "Delete every block of vgg, seed 1, in turn", "Draw Figure 3"):
+    for line in ("Train resnet, seed 2, for 2 epochs", "Measure deletions of vgg, seed 1", "Draw Figure 3"):
         assert line in plan.stdout + plan.stderr
     assert not (empty_checkout / "results").exists()
 
@@ -159,8 +160,8 @@ def test_a_results_folder_that_cannot_be_written_ends_the_call_with_one_line(emp
 def test_a_checkpoint_of_another_network_ends_the_job_with_one_line_and_no_output(checkout, tmp_path):
     table, record = tmp_path / "table.csv", tmp_path / "record.json"
     wrong = script(
-        checkout, "measure_deletions", *TRAIN, "--checkpoint", RUN / "checkpoints/vgg/seed1.safetensors",
-        "--output", table, "--record", record,
+        checkout, "measure_lesions", "--experiment", "deletions", *TRAIN,
+        "--checkpoint", RUN / "checkpoints/vgg/seed1.safetensors", "--output", table, "--record", record,
     )  # fmt: skip
     assert wrong.returncode == 1
     assert wrong.stderr.startswith(

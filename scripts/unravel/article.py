@@ -53,13 +53,22 @@ def write(run: Path, source: Path) -> str:
         run=run.as_posix(),
         manifest=read_manifest(run / "data" / settings.dataset.name / "manifest.json"),
         networks={name: network_summary(run, name, settings.seeds, records) for name in settings.networks},
-        figures={slug: read_picture(run, slug, records) for slug in figure_slugs(run)},
+        figures=Pictures(run, records),
+        claims=read_json(run / "claims.json"),
         records=records,
         inputs_of=lambda record: trace(record, records),
         style=Markup((source / "style.css").read_text(encoding="utf-8")),
         script=Markup((source / "page.js").read_text(encoding="utf-8")),
         rows_shown=ROWS_SHOWN,
     )
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file that a job wrote. Raises InputError if it is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); delete it and run its job again") from error
 
 
 def read_records(jobs: Path) -> dict[str, dict[str, Any]]:
@@ -105,9 +114,16 @@ def network_summary(run: Path, name: str, seeds: tuple[int, ...], records: Mappi
     }
 
 
-def figure_slugs(run: Path) -> list[str]:
-    """The figures that the run has."""
-    return sorted(path.stem for path in (run / "figures").glob("*.svg"))
+class Pictures(dict[str, Picture]):
+    """A run's figures by slug, each read when the article first names it, so that a missing one is an InputError."""
+
+    def __init__(self, run: Path, records: Mapping[str, dict[str, Any]]) -> None:
+        super().__init__()
+        self.run, self.records = run, records
+
+    def __missing__(self, slug: str) -> Picture:
+        self[slug] = read_picture(self.run, slug, self.records)
+        return self[slug]
 
 
 def read_picture(run: Path, slug: str, records: Mapping[str, dict[str, Any]]) -> Picture:
@@ -127,7 +143,8 @@ def read_picture(run: Path, slug: str, records: Mapping[str, dict[str, Any]]) ->
             suffix: f"data:{MEDIA_TYPES[suffix]};base64,{base64.b64encode(content).decode()}"
             for suffix, content in contents.items()
         },
-        table=pd.read_csv(path.with_suffix(".csv")),
+        # names are text, also where they are digits ("007") or what pandas takes for a missing value ("null")
+        table=pd.read_csv(path.with_suffix(".csv"), dtype={"class": str, "network": str}, keep_default_na=False),
         values=values,
         record=find(records, f"figures/{slug}"),
     )

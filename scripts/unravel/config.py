@@ -145,6 +145,7 @@ class ResNet(Settings):
 
     @property
     def n_blocks(self) -> int:
+        """Blocks in all stages."""
         return sum(self.blocks_per_stage)
 
     @model_validator(mode="after")
@@ -168,9 +169,14 @@ class VGG(Settings):
     )
     channels: int = Field(128, ge=1, description="Channels of every layer.")
 
+    @property
+    def n_blocks(self) -> int:
+        """Layers that can be deleted: all but the first."""
+        return sum(self.layers_per_stage) - 1
+
     @model_validator(mode="after")
     def _has_a_block(self) -> "VGG":
-        if sum(self.layers_per_stage) < 2:
+        if self.n_blocks < 1:
             raise ValueError("one layer in layers_per_stage, expected at least 2: the first is the stem, no block")
         return self
 
@@ -216,7 +222,33 @@ class Evaluation(Settings):
 
 
 class Deletions(Settings):
-    networks: tuple[Name, ...] = Field(("resnet", "vgg"), min_length=1, description="Networks shown in Figure 3.")
+    """Deletion of every single block or layer in turn (paper, sections 4.1 and 6)."""
+
+    figure_3: tuple[Name, ...] = Field(("resnet", "vgg"), min_length=1, description="Networks shown in Figure 3.")
+    figure_8: tuple[Name, ...] = Field(
+        ("resnet", "stochastic-depth"), min_length=1, description="Networks shown in Figure 8."
+    )
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """All networks that blocks are deleted from."""
+        return tuple(dict.fromkeys(self.figure_3 + self.figure_8))
+
+
+class RandomDeletions(Settings):
+    """Deletion of several random blocks at once (paper, section 4.2, Figure 5a)."""
+
+    networks: tuple[Name, ...] = Field(("resnet",), min_length=1, description="Networks shown in Figure 5a.")
+    most: int = Field(20, ge=1, description="Blocks deleted at once: from 1 to this many.")
+    draws: int = Field(100, ge=1, description="Random choices of blocks for each number of deleted blocks.")
+
+
+class Reorderings(Settings):
+    """Random swaps of blocks of equal shape, never downsampling blocks (paper, section 4.3, Figure 5b)."""
+
+    networks: tuple[Name, ...] = Field(("resnet",), min_length=1, description="Networks shown in Figure 5b.")
+    most: int = Field(20, ge=1, description="Swaps made one after the other: from 1 to this many.")
+    draws: int = Field(100, ge=1, description="Random orders for each number of swaps.")
 
 
 class Execution(Settings):
@@ -225,6 +257,18 @@ class Execution(Settings):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto` takes CUDA where there is a GPU.")
     threads: int = Field(1, ge=1, description="CPU threads of each job.")
     checkpoint_every: int = Field(10, ge=1, description="Epochs between two saved states to resume from.")
+
+
+class Gradients(Settings):
+    """Gradient by path length (paper, section 5, Figure 6), on training images without augmentation."""
+
+    network: Name = Field("resnet", description="The residual network shown in Figures 6 and 7.")
+    samples_per_length: int = Field(1000, ge=1, description="Random paths of each length.")
+    batch_size: int = Field(128, ge=2, description="Training images whose mean loss is followed back.")
+    batches: int = Field(1, ge=1, description="Such batches, each with its own paths.")
+
+
+Experiment = Literal["deletions", "random_deletions", "reorderings"]
 
 
 class Config(Settings):
@@ -240,6 +284,9 @@ class Config(Settings):
     training: Training = Field(Training(), description="The recipe.")
     evaluation: Evaluation = Field(Evaluation(), description="How errors are measured.")
     deletions: Deletions = Field(Deletions(), description="Single deletions (paper, section 4.1).")
+    random_deletions: RandomDeletions = Field(RandomDeletions(), description="Several deletions (section 4.2).")
+    reorderings: Reorderings = Field(Reorderings(), description="Swapped blocks (section 4.3).")
+    gradients: Gradients = Field(Gradients(), description="Gradient by path length (section 5).")
     execution: Execution = Field(Execution(), description="How jobs run.")
 
     @field_validator("seeds")
@@ -251,10 +298,25 @@ class Config(Settings):
         return seeds
 
     @model_validator(mode="after")
-    def _networks_exist(self) -> "Config":
-        for name in self.deletions.networks:
-            if name not in self.networks:
-                raise ValueError(f"deletions.networks names '{name}'; networks has {', '.join(self.networks)}")
+    def _experiments_fit_networks(self) -> "Config":
+        named = {
+            "deletions": self.deletions.networks,
+            "random_deletions": self.random_deletions.networks,
+            "reorderings": self.reorderings.networks,
+            "gradients": (self.gradients.network,),
+        }
+        for section, names in named.items():
+            for name in names:
+                if name not in self.networks:
+                    raise ValueError(f"{section} names network '{name}'; networks has {', '.join(self.networks)}")
+        if not isinstance(self.networks[self.gradients.network], ResNet):
+            raise ValueError(f"gradients.network is '{self.gradients.network}', which has no skip connections")
+        for name in self.random_deletions.networks:
+            if self.random_deletions.most > self.networks[name].n_blocks:
+                raise ValueError(
+                    f"random_deletions.most is {self.random_deletions.most}, but {name} has only "
+                    f"{self.networks[name].n_blocks} blocks to delete"
+                )
         return self
 
     # The part of the config that decides a job's result. Rules take these as params, so that a change of one key
@@ -269,9 +331,16 @@ class Config(Settings):
         network_settings = self.networks[network].model_dump(mode="json")
         return {"network": network_settings, "training": self.training.model_dump(mode="json")}
 
-    def evaluation_part(self) -> dict[str, Any]:
-        """What decides a measurement, apart from the checkpoint and the data."""
-        return self.evaluation.model_dump(mode="json")
+    def lesion_part(self, experiment: Experiment) -> dict[str, Any]:
+        """What decides a lesion study's table, apart from the checkpoint and the data."""
+        part = {"evaluation": self.evaluation.model_dump(mode="json")}
+        if experiment != "deletions":  # which networks a figure shows decides no measurement
+            part[experiment] = getattr(self, experiment).model_dump(mode="json", exclude={"networks"})
+        return part
+
+    def gradient_part(self) -> dict[str, Any]:
+        """What decides a network's gradient tables, apart from the checkpoint and the data."""
+        return self.gradients.model_dump(mode="json", exclude={"network"})
 
 
 def network(config: Config, name: str) -> ResNet | VGG:

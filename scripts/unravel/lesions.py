@@ -1,10 +1,17 @@
 """The paper's lesion studies (section 4): each hands a set of wirings to one engine and returns a table."""
 
-import pandas as pd
+from collections.abc import Sequence
+from itertools import pairwise
 
+import pandas as pd
+import torch
+from scipy.stats import kendalltau
+
+from unravel.config import RandomDeletions, Reorderings
 from unravel.data.batches import Split
-from unravel.networks import Network
-from unravel.wiring import Sweep, delete, evaluate
+from unravel.files import InputError
+from unravel.networks import Block, Network, Wiring
+from unravel.wiring import Sweep, delete, evaluate, swap
 
 
 def single_deletions(network: Network, split: Split, classes: int, batch_size: int) -> tuple[pd.DataFrame, Sweep]:
@@ -16,14 +23,86 @@ def single_deletions(network: Network, split: Split, classes: int, batch_size: i
     places = range(len(network.blocks))
     wirings = [network.intact, *(delete(network.intact, [place]) for place in places)]
     sweep = evaluate(network, wirings, split.batches(batch_size))
-    table = pd.DataFrame(
-        {
-            "deleted_position": [0, *(network.first_position + place for place in places)],
-            "downsampling": [False, *(block.downsampling for block in network.blocks)],
-            "wrong_images": sweep.wrong,
-            "test_images": sweep.images,
-            "error_percent": sweep.error_percent,
-            "chance_error_percent": 100 * (1 - 1 / classes),
-        }
-    )
+    columns = {
+        "deleted_position": [0, *(network.first_position + place for place in places)],
+        "downsampling": [False, *(block.downsampling for block in network.blocks)],
+    }
+    table = pd.DataFrame(columns | errors(sweep)).assign(chance_error_percent=100 * (1 - 1 / classes))
     return table, sweep
+
+
+def random_deletions(
+    network: Network, split: Split, settings: RandomDeletions, batch_size: int, generator: torch.Generator
+) -> tuple[pd.DataFrame, Sweep]:
+    """Delete k random distinct blocks at once, for k from 0 to `most`, several draws each (section 4.2, Figure 5a).
+
+    Columns: deleted_blocks (k), draw (1-based), deleted_positions (separated by spaces), and those of `errors`.
+    Raises InputError if there are fewer blocks than deletions.
+    """
+    n_blocks = len(network.blocks)
+    if settings.most > n_blocks:
+        raise InputError(f"random_deletions.most is {settings.most}, but the network has only {n_blocks} blocks")
+    lesions: list[tuple[int, int, list[int]]] = [(0, 1, [])]
+    for deleted in range(1, settings.most + 1):
+        for draw in range(1, settings.draws + 1):
+            places = torch.randperm(n_blocks, generator=generator)[:deleted]
+            lesions.append((deleted, draw, sorted(places.tolist())))
+    sweep = evaluate(network, [delete(network.intact, places) for _, _, places in lesions], split.batches(batch_size))
+    columns = {
+        "deleted_blocks": [deleted for deleted, _, _ in lesions],
+        "draw": [draw for _, draw, _ in lesions],
+        "deleted_positions": [
+            " ".join(str(network.first_position + place) for place in places) for _, _, places in lesions
+        ],
+    }
+    return pd.DataFrame(columns | errors(sweep)), sweep
+
+
+def reorderings(
+    network: Network, split: Split, settings: Reorderings, batch_size: int, generator: torch.Generator
+) -> tuple[pd.DataFrame, Sweep]:
+    """Swap k random pairs of blocks of equal shape, for k from 0 to `most`, several draws each (section 4.3, Fig. 5b).
+
+    Columns: swaps (k), draw (1-based), kendall_tau (rank correlation between the old and the new order of all blocks),
+    and those of `errors`. Raises InputError if no two blocks have equal shape.
+    """
+    groups = swappable(network)
+    if not groups:
+        raise InputError("reorderings: no two blocks of the network have equal shape; use more blocks in a stage")
+    orders: list[tuple[int, int, Wiring]] = [(0, 1, network.intact)]
+    for swaps in range(1, settings.most + 1):
+        for draw in range(1, settings.draws + 1):
+            orders.append((swaps, draw, swapped(network.intact, groups, swaps, generator)))
+    sweep = evaluate(network, [wiring for _, _, wiring in orders], split.batches(batch_size))
+    straight = range(len(network.blocks))
+    columns = {
+        "swaps": [swaps for swaps, _, _ in orders],
+        "draw": [draw for _, draw, _ in orders],
+        "kendall_tau": [kendalltau(straight, [block for block, _ in wiring]).statistic for _, _, wiring in orders],
+    }
+    return pd.DataFrame(columns | errors(sweep)), sweep
+
+
+def swappable(network: Network) -> list[list[int]]:
+    """Groups of places whose blocks can be exchanged: two or more, of equal shape, no downsampling block among them."""
+    blocks = [block for block in network.blocks if isinstance(block, Block)]
+    starts = [0, *(place for place, block in enumerate(blocks) if block.downsampling), len(blocks)]
+    groups = [
+        [place for place in range(start, end) if not blocks[place].downsampling] for start, end in pairwise(starts)
+    ]
+    return [group for group in groups if len(group) > 1]
+
+
+def swapped(wiring: Wiring, groups: Sequence[Sequence[int]], swaps: int, generator: torch.Generator) -> Wiring:
+    """Make so many swaps, each of a pair drawn evenly from all pairs that can be exchanged."""
+    pairs = torch.tensor([len(group) * (len(group) - 1) / 2 for group in groups])
+    for _ in range(swaps):
+        group = groups[int(torch.multinomial(pairs, 1, generator=generator))]
+        one, other = torch.randperm(len(group), generator=generator)[:2].tolist()
+        wiring = swap(wiring, group[one], group[other])
+    return wiring
+
+
+def errors(sweep: Sweep) -> dict[str, object]:
+    """The columns every lesion table ends with: wrong_images, test_images, error_percent."""
+    return {"wrong_images": sweep.wrong, "test_images": sweep.images, "error_percent": sweep.error_percent}

@@ -28,6 +28,52 @@ def mean_interval(values: ArrayLike) -> Interval:
     return Interval(mean, mean - half, mean + half, len(sample))
 
 
+def rank_correlation(one: ArrayLike, other: ArrayLike) -> float:
+    """Spearman's rank correlation; 0 where one of the two does not vary, since then it orders nothing."""
+    first, second = np.asarray(one, dtype=float), np.asarray(other, dtype=float)
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return 0.0
+    return float(stats.spearmanr(first, second).statistic)
+
+
+def largest_jump(values: ArrayLike) -> float:
+    """Largest absolute difference between neighbours; 0 for fewer than two values."""
+    steps = np.abs(np.diff(np.asarray(values, dtype=float)))
+    return float(steps.max()) if len(steps) else 0.0
+
+
+def shortest_range(mass: ArrayLike, share: float) -> tuple[int, int]:
+    """First and last index of the shortest run of neighbours that holds at least `share` of all mass."""
+    total = np.concatenate([[0.0], np.cumsum(np.asarray(mass, dtype=float))])
+    total /= total[-1]
+    runs = [
+        (last - first, first, last)
+        for first in range(len(total) - 1)
+        for last in range(first, len(total) - 1)
+        if total[last + 1] - total[first] >= share - 1e-12
+    ]
+    _, first, last = min(runs)
+    return first, last
+
+
+def exponential_decay(lengths: ArrayLike, log10_norms: ArrayLike) -> tuple[float, float]:
+    """Slope (decades per block) and R squared of a straight line through log10 norms against lengths."""
+    fit = stats.linregress(lengths, log10_norms)
+    return float(fit.slope), float(fit.rvalue**2)
+
+
+def equivalence_margin(differences: ArrayLike) -> float:
+    """Smallest margin within which paired differences are equivalent to zero by two one-sided t tests at 5%.
+
+    It is the larger end, in absolute value, of the 90% t interval of the mean; nan for fewer than three values.
+    """
+    sample = np.asarray(differences, dtype=float)
+    if len(sample) < 3:
+        return float("nan")
+    half = float(stats.t.ppf(0.95, len(sample) - 1) * stats.sem(sample))
+    return abs(float(sample.mean())) + half
+
+
 def increase_after_deletion(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of single deletions with `increase_points`: error above the intact network of the same seed, in points.
 

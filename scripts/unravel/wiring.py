@@ -15,6 +15,13 @@ def delete(wiring: Wiring, places: Iterable[int]) -> Wiring:
     return tuple((block, on and place not in gone) for place, (block, on) in enumerate(wiring))
 
 
+def swap(wiring: Wiring, one: int, other: int) -> Wiring:
+    """Exchange the steps at two places of the wiring."""
+    steps = list(wiring)
+    steps[one], steps[other] = steps[other], steps[one]
+    return tuple(steps)
+
+
 @dataclass(frozen=True)
 class Sweep:
     """What `evaluate` found: wrong test images per wiring, and the work it took.

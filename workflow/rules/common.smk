@@ -32,3 +32,11 @@ RESOLVED = f"results/{CONFIG.run}/config.yaml"
 onstart:
     with atomic(RESOLVED) as partial:
         partial.write_text(settings.to_yaml(CONFIG), encoding="utf-8")
+
+
+LESIONS = "<run>/measurements/{experiment}/{network}-seed{seed}.csv"
+
+
+def lesion_tables(experiment, networks):
+    """The tables of one lesion study, for these networks and all seeds."""
+    return expand(LESIONS, experiment=experiment, network=networks, seed=CONFIG.seeds)

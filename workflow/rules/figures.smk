@@ -3,7 +3,7 @@
 rule figure_3:
     input:
         module="scripts/unravel/figures/single_deletion.py",
-        data=expand(rules.measure_deletions.output.table, network=CONFIG.deletions.networks, seed=CONFIG.seeds),
+        data=lesion_tables("deletions", CONFIG.deletions.figure_3),
     output:
         svg="<run>/figures/<figure>.svg",
         pdf="<run>/figures/<figure>.pdf",
@@ -26,6 +26,60 @@ rule figure_3:
         " --output {output.svg} --record {output.record} 2> {log}"
 
 
+use rule figure_3 as figure_5a with:
+    input:
+        module="scripts/unravel/figures/random_deletion.py",
+        data=lesion_tables("random_deletions", CONFIG.random_deletions.networks),
+    pathvars:
+        figure="random-deletion",
+    message:
+        "Draw Figure 5a: the error after several deletions"
+
+
+use rule figure_3 as figure_5b with:
+    input:
+        module="scripts/unravel/figures/reordering.py",
+        data=lesion_tables("reorderings", CONFIG.reorderings.networks),
+    pathvars:
+        figure="reordering",
+    message:
+        "Draw Figure 5b: the error after swapping blocks"
+
+
+use rule figure_3 as figure_6 with:
+    input:
+        module="scripts/unravel/figures/path_gradients.py",
+        data=expand(
+            [rules.gradients.output.sampled, rules.gradients.output.exact, rules.count_paths.output.table],
+            network=CONFIG.gradients.network,
+            seed=CONFIG.seeds,
+        ),
+    pathvars:
+        figure="path-gradients",
+    message:
+        "Draw Figure 6: the gradient by path length"
+
+
+use rule figure_3 as figure_7 with:
+    input:
+        module="scripts/unravel/figures/paths_left.py",
+        data=expand(rules.count_paths.output.table, network=CONFIG.gradients.network),
+    pathvars:
+        figure="paths-left",
+    message:
+        "Draw Figure 7: the paths that deletions leave"
+
+
+use rule figure_3 as figure_8 with:
+    input:
+        module="scripts/unravel/figures/single_deletion.py",
+        data=lesion_tables("deletions", CONFIG.deletions.figure_8),
+    pathvars:
+        figure="stochastic-depth",
+    message:
+        "Draw Figure 8: single deletions after training with stochastic depth"
+
+
 use rule figure_3 as figure_training with:
     input:
         module="scripts/unravel/figures/training_curves.py",
@@ -44,3 +98,15 @@ use rule figure_3 as figure_classes with:
         figure="class-overview",
     message:
         "Draw an overview of the classes"
+
+
+FIGURES = [
+    rules.figure_3.output,
+    rules.figure_5a.output,
+    rules.figure_5b.output,
+    rules.figure_6.output,
+    rules.figure_7.output,
+    rules.figure_8.output,
+    rules.figure_training.output,
+    rules.figure_classes.output,
+]

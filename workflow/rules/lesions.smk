@@ -1,22 +1,24 @@
-# What happens to a trained network's error when blocks are taken away.
-rule measure_deletions:
+# What happens to a trained network's error when blocks are deleted or swapped.
+rule lesions:
     input:
         data=rules.prepare_data.output.manifest,
         checkpoint=rules.train.output.checkpoint,
     output:
-        table="<run>/measurements/deletions/{network}-seed{seed}.csv",
-        record="<run>/jobs/measurements/deletions/{network}-seed{seed}.json",
+        table=LESIONS,
+        record="<run>/jobs/measurements/{experiment}/{network}-seed{seed}.json",
     log:
-        "<run>/logs/measurements/deletions/{network}-seed{seed}.log",
+        "<run>/logs/measurements/{experiment}/{network}-seed{seed}.log",
+    wildcard_constraints:
+        experiment="deletions|random_deletions|reorderings",
     conda:
         "../envs/torch.yaml"
     threads: CONFIG.execution.threads
     params:
         config=RESOLVED,
-        part=CONFIG.evaluation_part(),
+        part=lambda wildcards: CONFIG.lesion_part(wildcards.experiment),
     message:
-        "Delete every block of {wildcards.network}, seed {wildcards.seed}, in turn"
+        "Measure {wildcards.experiment} of {wildcards.network}, seed {wildcards.seed}"
     shell:
-        "python scripts/measure_deletions.py --config {params.config} --data {input.data}"
-        " --network {wildcards.network} --checkpoint {input.checkpoint} --output {output.table}"
+        "python scripts/measure_lesions.py --experiment {wildcards.experiment} --config {params.config}"
+        " --data {input.data} --network {wildcards.network} --checkpoint {input.checkpoint} --output {output.table}"
         " --record {output.record} 2> {log}"

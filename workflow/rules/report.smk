@@ -1,12 +1,12 @@
 # The article: everything above, in one offline HTML file.
 rule report:
     input:
-        template=sorted(str(path) for path in Path("report").rglob("*") if path.is_file()),
+        source=sorted(str(path) for path in Path("report").rglob("*") if path.suffix in (".html", ".css", ".js")),
         module="scripts/unravel/article.py",
         data=rules.prepare_data.output,
         training=expand(rules.train.output, network=CONFIG.networks, seed=CONFIG.seeds),
-        measurements=expand(rules.measure_deletions.output, network=CONFIG.deletions.networks, seed=CONFIG.seeds),
-        figures=[rules.figure_3.output, rules.figure_training.output, rules.figure_classes.output],
+        figures=FIGURES,
+        claims=rules.claims.output,
     output:
         "<run>/report.html",
     log:

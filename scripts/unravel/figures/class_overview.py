@@ -18,14 +18,18 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
     (manifest_path,) = inputs
     manifest = read_manifest(manifest_path)
     images, labels = load_split(manifest_path, "train")
+    shown = images[..., :3] if images.shape[3] >= 3 else images[..., :1]  # in colour, or one channel as grey
     names = manifest.classes[:SHOWN_CLASSES]
     with style.axes(rows=len(names), height=0.38 * len(names) + 0.3, squeeze=False) as (figure, panels):
         for label, (panel, name) in enumerate(zip(panels[:, 0], names, strict=True)):
-            strip = np.concatenate(_with_gap(images[labels == label][:SHOWN_IMAGES]), axis=1)
-            panel.imshow(strip, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            chosen = shown[labels == label][:SHOWN_IMAGES]
+            if len(chosen):  # a class may have test images only
+                strip = np.concatenate(_with_gap(chosen), axis=1)
+                panel.imshow(strip, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
             panel.set_anchor("W")
             panel.set_axis_off()
-            panel.text(-0.01, 0.5, name, transform=panel.transAxes, ha="right", va="center")
+            # a name is no formula, whatever dollar signs it has
+            panel.text(-0.01, 0.5, name, transform=panel.transAxes, ha="right", va="center", parse_math=False)
         style.note_run(figure, scale)
         counts = {split: getattr(manifest, split).per_class for split in ("train", "test")}
         table = pd.DataFrame(

@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from unravel import tables
+from unravel import summaries, tables
 from unravel.figures import style
-from unravel.statistics import increase_after_deletion, mean_interval
-
-COLUMNS = ("network", "seed", "deleted_position", "downsampling", "error_percent", "chance_error_percent")
+from unravel.statistics import increase_after_deletion
+from unravel.summaries import SINGLE_DELETION as COLUMNS
 
 
 def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
@@ -31,7 +29,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
         panel.set_xlim(0, last + 1)
         figure.legend(loc="outside upper center", ncols=4)
         style.note_run(figure, scale)
-        return style.Drawing(figure, deleted[[*COLUMNS, "increase_points"]], summarise(deleted))
+        return style.Drawing(figure, deleted[[*COLUMNS, "increase_points"]], summaries.single_deletion(deleted))
 
 
 def _draw_network(panel: Axes, network: str, rows: pd.DataFrame, mark: style.Mark) -> None:
@@ -47,29 +45,3 @@ def _draw_network(panel: Axes, network: str, rows: pd.DataFrame, mark: style.Mar
     panel.plot(halving.index, halving, mark.marker, color=mark.colour, markersize=8, fillstyle="none")
     intact = rows.groupby("seed").intact_error_percent.first().mean()
     panel.axhline(intact, color=mark.colour, linewidth=0.8, linestyle=":", label=f"{network}, nothing deleted")
-
-
-def summarise(deleted: pd.DataFrame) -> dict[str, Any]:
-    """Per network: the intact error over seeds, and the increase after a deletion, downsampling blocks apart."""
-    networks = {}
-    for network, rows in deleted.groupby("network"):
-        ordinary = rows[~rows.downsampling].increase_points
-        halving = rows[rows.downsampling]
-        networks[str(network)] = {
-            "intact_error_percent": mean_interval(rows.groupby("seed").intact_error_percent.first()),
-            "blocks": int(rows.deleted_position.nunique()),
-            "lowest_error_percent": rows.error_percent.min(),
-            "highest_error_percent": rows.error_percent.max(),
-            "median_increase_points": rows.increase_points.median(),
-            "highest_increase_points": rows.increase_points.max(),
-            "worst_position": int(rows.groupby("deleted_position").error_percent.mean().idxmax()),
-            "ordinary_median_increase_points": ordinary.median(),
-            "ordinary_p90_increase_points": ordinary.quantile(0.9),
-            "downsampling_positions": sorted(set(halving.deleted_position.tolist())),
-            "downsampling_mean_increase_points": halving.increase_points.mean() if len(halving) else None,
-        }
-    return {
-        "networks": networks,
-        "seeds": sorted(deleted.seed.unique().tolist()),
-        "chance_error_percent": deleted.chance_error_percent.iloc[0],
-    }

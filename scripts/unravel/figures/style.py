@@ -106,6 +106,15 @@ def note_run(figure: Figure, scale: str) -> None:
         figure.get_layout_engine().set(rect=(0, 0.04, 1, 0.96))  # type: ignore[union-attr, call-arg]
 
 
+def median_and_quartiles(panel: Axes, groups: Any, mark: Mark, label: str) -> None:
+    """Draw the median of each group of a pandas groupby over its key, with the band between the quartiles."""
+    middle, low, high = groups.median(), groups.quantile(0.25), groups.quantile(0.75)
+    panel.fill_between(middle.index, low, high, color=mark.colour, alpha=0.2, linewidth=0)
+    panel.plot(
+        middle.index, middle, color=mark.colour, linestyle=mark.dash, marker=mark.marker, markersize=3.5, label=label
+    )
+
+
 def panel_title(panel: Axes, letter: str, text: str) -> None:
     """Title a panel: a bold letter and what it shows."""
     panel.set_title(f"$\\bf{{{letter}}}$  {text}")

@@ -1,0 +1,42 @@
+"""Figure 6 of the paper: how many paths have each length, what gradient one carries, and what they carry together."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from unravel import summaries, tables
+from unravel.figures import style
+from unravel.summaries import EXACT_GRADIENT, PAPER_RANGE, SAMPLED_GRADIENT
+
+
+def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
+    """Draw measurements/gradients tables of one network: its sampled and its exact ones, and its path counts."""
+    sampled = tables.read([path for path in inputs if path.name.endswith(".sampled.csv")], SAMPLED_GRADIENT)
+    exact = tables.read([path for path in inputs if path.name.endswith(".exact.csv")], EXACT_GRADIENT)
+    counts = tables.read(
+        [path for path in inputs if path.parent.name == "paths"], ("deleted_blocks", "length", "paths")
+    )
+    paths = counts[counts.deleted_blocks == 0].set_index("length").paths.astype(float)
+    table = summaries.gradient_by_length(sampled, exact, paths)
+    shown = table[table.batch_norm == "train"].set_index("length")
+    mark = style.marks(sampled.network)[sampled.network.iloc[0]]
+    with style.axes(columns=3, height=2.9) as (figure, panels):
+        panels[0].bar(shown.index, shown.share_of_paths, color="#767676", width=0.8)
+        panels[1].plot(shown.index, shown.log10_mean_norm, color=mark.colour, marker=mark.marker, markersize=2.5)
+        _draw_shares(panels[2], shown, mark)
+        titles = ("share of paths", "one path's norm, log10", "share of norm")
+        for panel, letter, title in zip(panels, "ABC", titles, strict=True):
+            style.panel_title(panel, letter, title)
+            panel.set_xlabel("path length")
+        figure.legend(loc="outside upper center", ncols=4)
+        style.note_run(figure, scale)
+        return style.Drawing(figure, table, summaries.gradient(table, sampled, exact, paths))
+
+
+def _draw_shares(panel: Axes, shown: pd.DataFrame, mark: style.Mark) -> None:
+    panel.axvspan(*PAPER_RANGE, color="#767676", alpha=0.15, linewidth=0, label="the paper's range")
+    panel.plot(shown.index, shown.estimated_share, color=mark.colour, linestyle=":", marker=mark.marker, markersize=2.5,
+               label="paths x mean norm of sampled paths")  # fmt: skip
+    panel.plot(shown.index, shown.exact_share, color="#E69F00", label="norm of the exact sum over paths")

@@ -1,0 +1,155 @@
+"""Summaries: what figures' captions and claims say of a measurement table, in numbers. No drawing here."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from unravel.statistics import exponential_decay, largest_jump, mean_interval, rank_correlation, shortest_range
+
+# Columns of the measurement tables that summaries and figures rest on.
+SINGLE_DELETION = ("network", "seed", "deleted_position", "downsampling", "error_percent", "chance_error_percent")
+RANDOM_DELETION = ("network", "seed", "deleted_blocks", "draw", "error_percent")
+REORDERING = ("network", "seed", "swaps", "draw", "kendall_tau", "error_percent")
+SAMPLED_GRADIENT = ("network", "seed", "batch_norm", "batch", "length", "log10_norm")
+EXACT_GRADIENT = (*SAMPLED_GRADIENT, "cosine", "norm_ratio", "full_error")
+
+TAU_BIN = 0.02  # of Kendall's tau
+PAPER_RANGE = (5, 17)  # lengths that carry almost all gradient, by the paper
+FITTED = (1, 40)  # lengths over which the decay is fitted
+
+
+def single_deletion(deleted: pd.DataFrame) -> dict[str, Any]:
+    """Per network: the intact error over seeds, and the increase after a deletion, downsampling blocks apart."""
+    networks = {}
+    for network, rows in deleted.groupby("network"):
+        ordinary = rows[~rows.downsampling].increase_points
+        halving = rows[rows.downsampling]
+        networks[str(network)] = {
+            "intact_error_percent": mean_interval(rows.groupby("seed").intact_error_percent.first()),
+            "blocks": int(rows.deleted_position.nunique()),
+            "lowest_error_percent": rows.error_percent.min(),
+            "highest_error_percent": rows.error_percent.max(),
+            "mean_increase_points": rows.increase_points.mean(),
+            "median_increase_points": rows.increase_points.median(),
+            "highest_increase_points": rows.increase_points.max(),
+            "worst_position": rows.groupby("deleted_position").error_percent.mean().idxmax(),
+            "ordinary_median_increase_points": ordinary.median(),
+            "ordinary_p90_increase_points": ordinary.quantile(0.9),
+            "downsampling_positions": sorted(set(halving.deleted_position.tolist())),
+            "downsampling_mean_increase_points": halving.increase_points.mean() if len(halving) else None,
+        }
+    return {
+        "networks": networks,
+        "seeds": sorted(deleted.seed.unique().tolist()),
+        "chance_error_percent": deleted.chance_error_percent.iloc[0],
+    }
+
+
+def random_deletion(table: pd.DataFrame) -> dict[str, Any]:
+    """Per network: median error by number of deletions, how steadily it grows, and its largest step."""
+    networks = {}
+    for network, rows in table.groupby("network"):
+        medians = rows.groupby("deleted_blocks").error_percent.median()
+        networks[str(network)] = {
+            "median_error_percent": medians.to_dict(),
+            "rank_correlation": rank_correlation(medians.index, medians),
+            "largest_jump_points": largest_jump(medians),
+        }
+    return {
+        "networks": networks,
+        "seeds": sorted(table.seed.unique().tolist()),
+        "draws": int(table.draw.max()),
+        "most": int(table.deleted_blocks.max()),
+    }
+
+
+def binned_by_tau(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with `tau_bin`: Kendall's tau rounded to the middle of its bin."""
+    return table.assign(tau_bin=(table.kendall_tau / TAU_BIN).round() * TAU_BIN)
+
+
+def reordering(table: pd.DataFrame) -> dict[str, Any]:
+    """Per network: how steadily the error grows with disorder over draws, and the largest step between bins of tau."""
+    networks = {}
+    for network, rows in table.groupby("network"):
+        medians = rows.groupby("tau_bin").error_percent.median()
+        networks[str(network)] = {
+            "rank_correlation": rank_correlation(1 - rows.kendall_tau, rows.error_percent),
+            "largest_jump_points": largest_jump(medians),
+            "lowest_tau": rows.kendall_tau.min(),
+            "median_error_percent_at_most_swaps": rows[rows.swaps == rows.swaps.max()].error_percent.median(),
+        }
+    return {
+        "networks": networks,
+        "seeds": sorted(table.seed.unique().tolist()),
+        "draws": int(table.draw.max()),
+        "most": int(table.swaps.max()),
+        "bin": TAU_BIN,
+    }
+
+
+def gradient_by_length(sampled: pd.DataFrame, exact: pd.DataFrame, paths: pd.Series) -> pd.DataFrame:
+    """One row per BN mode and length: mean norms over samples, batches and seeds, and shares that sum to one.
+
+    estimated_share is the paper's: number of paths times mean norm of a sampled one. exact_share takes the norm of the
+    sum over all paths of that length instead.
+    """
+    keys = ["batch_norm", "length"]
+    table = pd.DataFrame(
+        {
+            "log10_mean_norm": sampled.groupby(keys).log10_norm.agg(_log10_mean),
+            "log10_exact_norm": exact.groupby(keys).log10_norm.agg(_log10_mean),
+            "cosine_up_to": exact.groupby(keys).cosine.mean(),
+            "norm_ratio_up_to": exact.groupby(keys).norm_ratio.mean(),
+        }
+    ).reset_index()
+    table["share_of_paths"] = table.length.map(paths / paths.sum())
+    estimated = table.log10_mean_norm + np.log10(table.length.map(paths))
+    for column, logs in (("estimated_share", estimated), ("exact_share", table.log10_exact_norm)):
+        weight = 10 ** (logs - logs.groupby(table.batch_norm).transform("max"))
+        table[column] = weight / weight.groupby(table.batch_norm).transform("sum")
+    return table
+
+
+def _log10_mean(logs: pd.Series) -> float:
+    """Log10 of the mean of numbers given as log10, which may be far below what a float holds."""
+    top = logs.max()
+    return float(top + np.log10((10 ** (logs - top)).mean())) if np.isfinite(top) else top
+
+
+def gradient(table: pd.DataFrame, sampled: pd.DataFrame, exact: pd.DataFrame, paths: pd.Series) -> dict[str, Any]:
+    """Per BN mode: the decay of a path's gradient, and which lengths carry the gradient, estimated and exact."""
+    modes = {}
+    for mode, rows in table.groupby("batch_norm"):
+        by = rows.set_index("length")
+        fitted = by.loc[FITTED[0] : FITTED[1]]
+        slope, r_squared = exponential_decay(fitted.index, fitted.log10_mean_norm)
+        modes[str(mode)] = {
+            "decades_per_block": slope,
+            "r_squared": r_squared,
+            **{
+                f"{kind}_{name}": value
+                for kind in ("estimated", "exact")
+                for name, value in _range(by[f"{kind}_share"], paths).items()
+            },
+            "explained_at": (by.cosine_up_to >= 0.99).idxmax(),
+        }
+    return {
+        "modes": modes,
+        "network": sampled.network.iloc[0],
+        "seeds": sorted(sampled.seed.unique().tolist()),
+        "samples_per_length": int(sampled.groupby(["seed", "batch_norm", "batch", "length"]).size().max()),
+        "batches": int(exact.batch.max()),
+        "largest_full_error": exact.full_error.max(),
+    }
+
+
+def _range(share: pd.Series, paths: pd.Series) -> dict[str, Any]:
+    first, last = shortest_range(share, 0.95)
+    return {
+        "first_length": first,
+        "last_length": last,
+        "percent_of_paths": 100 * paths.loc[first:last].sum() / paths.sum(),
+        "percent_in_papers_range": 100 * share.loc[PAPER_RANGE[0] : PAPER_RANGE[1]].sum(),
+    }

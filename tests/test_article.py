@@ -1,0 +1,372 @@
+"""The article of a small run that the real scripts made: links, hashes, downloads, escaping, and what is refused."""
+
+import base64
+import itertools
+import json
+import runpy
+import shutil
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+
+import jinja2
+import numpy as np
+import pytest
+import yaml
+
+from unravel import article
+from unravel.files import InputError, sha256
+from unravel.statistics import Interval
+
+ROOT = Path(__file__).resolve().parents[1]
+RUN = Path("results/tiny")
+NOTE = "<script>alert(1)</script> & more."
+CLASSES = ('<b>bold</b> & "quoted"', "null", "007")
+FIGURES = ("single-deletion", "training-curves", "class-overview")
+STAGES = {"blocks_per_stage": [2, 2], "channels": [4, 8]}
+CONFIG = {
+    "run": "tiny",
+    "scale": "ci",
+    "dataset": {"source": "arrays", "train": "train.npz", "test": "test.npz", "note": NOTE},
+    "networks": {
+        "resnet": {"architecture": "resnet", **STAGES},
+        "vgg": {"architecture": "vgg", "layers_per_stage": [2, 2], "channels": 4},
+        "stochastic-depth": {"architecture": "resnet", **STAGES, "block_sampling": {"scheme": "linear"}},
+        "effective-paths": {"architecture": "resnet", **STAGES, "block_sampling": {"scheme": "exactly", "blocks": 2}},
+    },
+    "seeds": [1],
+    "training": {"epochs": 1, "batch_size": 8, "warmup_steps": 2, "precision": "fp32"},
+}
+
+
+def run_script(name, **options):
+    """Run a script in this process as a shell would, with --options."""
+    words = [word for option, value in options.items() for word in (f"--{option}", *map(str, np.atleast_1d(value)))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", [f"scripts/{name}.py", *words])
+        runpy.run_path(str(ROOT / "scripts" / f"{name}.py"), run_name="__main__")
+
+
+def write_images(path, n, seed):
+    random = np.random.default_rng(seed)
+    labels = np.arange(n) % len(CLASSES)
+    images = (80 * labels[:, None, None] + random.integers(0, 80, (n, 8, 8))).astype(np.uint8)
+    np.savez(path, images=images, labels=labels, class_names=np.array(CLASSES))
+
+
+def run_pipeline():
+    """Every job of a run, in the current folder."""
+    write_images("train.npz", 48, seed=1)
+    write_images("test.npz", 30, seed=2)
+    config = RUN / "config.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
+    data = RUN / "data" / "arrays"
+    run_script("prepare_data", config=config, output=data, record=RUN / "jobs" / "data" / "arrays.json")
+    prepared = {"config": config, "data": data / "manifest.json"}
+    for network in CONFIG["networks"]:
+        path = RUN / "checkpoints" / network / "seed1.safetensors"
+        record = RUN / "jobs" / "checkpoints" / network / "seed1.json"
+        history = path.with_name("seed1.history.csv")
+        run_script("train", **prepared, network=network, seed=1, checkpoint=path, history=history, record=record)
+    for network in ("resnet", "vgg"):
+        checkpoint = RUN / "checkpoints" / network / "seed1.safetensors"
+        name = f"measurements/deletions/{network}-seed1"
+        output, record = RUN / f"{name}.csv", RUN / "jobs" / f"{name}.json"
+        run_script(
+            "measure_deletions", **prepared, network=network, checkpoint=checkpoint, output=output, record=record
+        )
+    inputs = {
+        "single-deletion": sorted((RUN / "measurements" / "deletions").glob("*.csv")),
+        "training-curves": sorted((RUN / "checkpoints").glob("*/*.history.csv")),
+        "class-overview": [data / "manifest.json"],
+    }
+    for slug in FIGURES:
+        module = f"scripts/unravel/figures/{slug.replace('-', '_')}.py"
+        output, record = RUN / "figures" / f"{slug}.svg", RUN / "jobs" / "figures" / f"{slug}.json"
+        run_script("draw_figure", module=module, scale="ci", inputs=inputs[slug], output=output, record=record)
+    run_script("write_report", run=RUN, output=RUN / "report.html")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder in which the run is done, as the working directory: records name files relative to it."""
+    folder = tmp_path_factory.mktemp("checkout")
+    (folder / "scripts").symlink_to(ROOT / "scripts")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        run_pipeline()
+        yield folder
+
+
+# --- the page, as a browser reads it --------------------------------------------------------------------------------
+
+VOID = {"meta", "link", "br", "hr", "img", "input"}
+
+
+@dataclass
+class Element:
+    tag: str
+    attributes: dict[str, str | None]
+    inside: list["Element | str"] = field(default_factory=list)
+
+    @property
+    def text(self):
+        return "".join(part if isinstance(part, str) else part.text for part in self.inside)
+
+    @property
+    def children(self):
+        return [part for part in self.inside if isinstance(part, Element)]
+
+    def all(self, *tags):
+        """The elements below this one, in the order of the page; those with one of the tags, if any is given."""
+        below = [element for child in self.children for element in (child, *child.all())]
+        return [element for element in below if not tags or element.tag in tags]
+
+
+class Parser(HTMLParser):
+    """Builds the tree of elements, and insists that each is closed where it was opened."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open = [Element("page", {})]
+        self.feed(text)
+        self.close()
+        assert len(self.open) == 1, f"<{self.open[-1].tag}> is never closed"
+
+    def handle_starttag(self, tag, attributes):
+        assert len(dict(attributes)) == len(attributes), f"<{tag}> has an attribute twice"
+        element = Element(tag, dict(attributes))
+        self.open[-1].inside.append(element)
+        if tag not in VOID:
+            self.open.append(element)
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop().tag == tag
+
+    def handle_data(self, data):
+        self.open[-1].inside.append(data)
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    return Parser((RUN / "report.html").read_text(encoding="utf-8")).open[0]
+
+
+def figure(page, slug):
+    (found,) = [element for element in page.all("figure") if element.attributes["id"] == f"fig-{slug}"]
+    return found
+
+
+def ids(page):
+    return [element.attributes["id"] for element in page.all() if "id" in element.attributes]
+
+
+def test_no_id_is_there_twice(page):
+    assert len(ids(page)) == len(set(ids(page))) > 20
+
+
+def test_every_link_within_the_page_has_its_target(page):
+    known = set(ids(page))
+    links = [value for element in page.all() for name, value in element.attributes.items() if name.endswith("href")]
+    within = {link for link in links if link.startswith("#")}
+    assert {"#provenance", "#fig-single-deletion", "#job-checkpoints-vgg-seed1"} <= within
+    assert {link for link in within if link[1:] not in known} == set()
+    for element in page.all():
+        assert set((element.attributes.get("aria-labelledby") or "").split()) <= known
+
+
+def test_nothing_is_fetched_from_elsewhere(page):
+    for element in page.all():
+        for name in ("src", "href", "xlink:href", "data", "action", "srcset"):
+            assert (element.attributes.get(name) or "#").startswith(("#", "data:")), element.attributes
+    assert not page.all("link", "iframe", "object", "embed")
+    assert "@import" not in page.all("style")[0].text
+    for style in [element.text for element in page.all("style")] + [
+        e.attributes.get("style") or "" for e in page.all()
+    ]:
+        assert "url(" not in style.replace("url(#", "")
+
+
+def test_references_inside_a_picture_stay_inside_it(page):
+    for slug in FIGURES:
+        picture = figure(page, slug).all("svg")[0]
+        known = set(ids(picture))
+        used = [value for element in picture.all() for value in element.attributes.values() if value]
+        clips = {value for value in used if value.startswith("url(#")}
+        assert clips or slug == "class-overview"
+        assert {clip for clip in clips if clip[5:-1] not in known} == set()
+
+
+@pytest.mark.parametrize("slug", FIGURES)
+def test_a_picture_has_a_name_and_a_description(page, slug):
+    (picture,) = figure(page, slug).all("svg")
+    assert picture.attributes["role"] == "img"
+    title, description = picture.children[:2]
+    assert (title.tag, description.tag) == ("title", "desc")
+    assert title.text.strip()
+    assert description.text.strip()
+    assert picture.attributes["aria-labelledby"].split() == [title.attributes["id"], description.attributes["id"]]
+
+
+def test_every_hash_is_that_of_the_file_beside_it(page):
+    shown = {}
+    for row in page.all("tr", "dd"):
+        codes = row.all("code")
+        for path, code in itertools.pairwise(codes):
+            if code.attributes.get("class") == "hash":
+                shown[path.text] = code.text
+    on_disk = {str(path.relative_to(Path.cwd())) for path in (Path.cwd() / RUN).rglob("*") if path.is_file()}
+    unrecorded = {name for name in on_disk if "/jobs/" in name} | {str(RUN / "config.yaml"), str(RUN / "report.html")}
+    modules = {f"scripts/unravel/figures/{slug.replace('-', '_')}.py" for slug in FIGURES}
+    assert set(shown) - {str(RUN / "config.yaml")} == (on_disk - unrecorded) | modules | {"train.npz", "test.npz"}
+    assert shown == {path: sha256(path) for path in shown}
+
+
+@pytest.mark.parametrize("slug", FIGURES)
+def test_downloads_are_the_figures_files(page, slug):
+    links = [link for link in figure(page, slug).all("a") if "download" in link.attributes]
+    assert [link.attributes["download"] for link in links] == [
+        f"{slug}.{suffix}" for suffix in ("svg", "pdf", "png", "csv")
+    ]
+    for link in links:
+        kind, content = link.attributes["href"].split(",")
+        assert kind.startswith("data:")
+        assert kind.endswith(";base64")
+        assert base64.b64decode(content) == (RUN / "figures" / link.attributes["download"]).read_bytes()
+
+
+def test_text_of_others_is_no_markup(page):
+    assert NOTE in page.text
+    assert len(page.all("script")) == 1  # the page's own
+    assert not page.all("b")
+    overview = figure(page, "class-overview")
+    assert {element.text.strip() for element in overview.all("text")} >= set(CLASSES)
+    assert [row.all("td")[0].text for row in overview.all("tbody")[0].all("tr")] == list(CLASSES)
+    assert NOTE in page.all("pre")[-1].text.replace("\n", " ")  # in the config
+
+
+def test_names_made_of_digits_keep_their_zeros(folder, tmp_path):
+    run = shutil.copytree(RUN, tmp_path / "tiny")
+    (run / "figures" / "class-overview.csv").write_text("class,train_images,test_images\n007,5,0.5\n")
+    assert "<tr><td>007</td><td>5</td><td>0.5</td></tr>" in article.write(run, ROOT / "report")
+
+
+def test_the_page_says_that_its_numbers_mean_nothing(page):
+    (banner,) = [element for element in page.all("p") if element.attributes.get("class") == "banner"]
+    assert "Its numbers mean nothing" in banner.text
+
+
+def test_numbers_in_the_text_are_those_of_the_files(page):
+    values = json.loads((RUN / "figures" / "single-deletion.json").read_text())["networks"]["resnet"]
+    caption = figure(page, "single-deletion").all("figcaption")[0].text
+    low, high = values["lowest_error_percent"], values["highest_error_percent"]
+    assert f"resnet: deleting one of 4 blocks gives errors from {low:.2f}% to {high:.2f}%" in caption
+    facts = json.loads((RUN / "jobs" / "checkpoints" / "vgg" / "seed1.json").read_text())["facts"]
+    (row,) = [row for row in page.all("tr") if row.all("th")[:1] and row.all("th")[0].text == "vgg"]
+    cells = [cell.text.strip() for cell in row.all("td")]
+    assert f"{facts['parameters']:,}" in cells
+    assert f"{facts['test_error_percent']:.2f} (n = 1)" in cells
+
+
+def test_writing_twice_gives_the_same_page(folder):
+    first, second = (article.write(RUN, ROOT / "report") for _ in range(2))
+    assert first == second == (RUN / "report.html").read_text(encoding="utf-8")
+
+
+# --- what is refused ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "config.yaml",
+        "data/arrays/manifest.json",
+        "jobs/checkpoints/vgg/seed1.json",
+        "jobs/figures/single-deletion.json",
+        *[f"figures/single-deletion.{suffix}" for suffix in ("svg", "pdf", "png", "csv", "json")],
+    ],
+)
+def test_a_missing_result_is_named(folder, tmp_path, name):
+    run = shutil.copytree(RUN, tmp_path / "tiny")
+    (run / name).unlink()
+    with pytest.raises(InputError, match=name.replace(".", r"\.")) as caught:
+        article.write(run, ROOT / "report")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("jobs/checkpoints/vgg/seed1.json", "{", r"seed1\.json: not a job record .* run its job again"),
+        (
+            "figures/single-deletion.svg",
+            "<svg></svg>",
+            "single-deletion: the svg has no viewBox; draw the figure again",
+        ),
+    ],
+)
+def test_a_broken_result_is_named(folder, tmp_path, name, content, message):
+    run = shutil.copytree(RUN, tmp_path / "tiny")
+    (run / name).write_text(content)
+    with pytest.raises(InputError, match=message):
+        article.write(run, ROOT / "report")
+
+
+def test_a_number_that_no_file_holds_fails_the_build(folder, tmp_path):
+    source = shutil.copytree(ROOT / "report", tmp_path / "report")
+    template = source / "article.html"
+    template.write_text(template.read_text().replace("</body>", "{{ manifest.accuracy }}</body>"))
+    with pytest.raises(jinja2.UndefinedError, match="accuracy"):
+        article.write(RUN, source)
+
+
+# --- parts ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_trace_goes_back_to_the_first_files_nearest_first():
+    def record(inputs, outputs):
+        return {
+            key: {path: {"sha256": path} for path in paths} for key, paths in (("inputs", inputs), ("outputs", outputs))
+        }
+
+    records = {
+        "data": record(["raw"], ["images"]),
+        "train": record(["images"], ["network"]),
+        "measure": record(["images", "network"], ["table"]),
+        "unrelated": record(["raw"], ["other"]),
+    }
+    found = article.trace(record(["code", "table"], ["figure"]), records)
+    assert [(file["path"], file["maker"]) for file in found] == [
+        ("code", None),
+        ("table", "measure"),
+        ("images", "data"),
+        ("network", "train"),
+        ("raw", None),
+    ]
+
+
+def test_a_picture_is_made_fit_for_the_page():
+    svg = (
+        '<?xml version="1.0"?>\n<svg xmlns="x" viewBox="0 0 7 3">\n<metadata>date</metadata>'
+        '<g id="a" clip-path="url(#p)"><use xlink:href="#m" style="stroke: #000000"/></g></svg>'
+    )
+    view_box, content = article.inline_svg(svg, "fig")
+    assert view_box == "0 0 7 3"
+    assert content.strip() == (
+        '<g id="fig-a" clip-path="url(#fig-p)"><use xlink:href="#fig-m" style="stroke: currentColor"/></g>'
+    )
+
+
+def test_an_interval_ends_at_zero_and_carries_its_n():
+    assert article.interval(Interval(5.0, 4.0, 6.0, 3)) == "5.00 (95% interval 4.00 to 6.00, n = 3)"
+    assert (
+        article.interval({"mean": 0.5, "low": -0.25, "high": 1.25, "n": 2}, 1) == "0.5 (95% interval 0.0 to 1.2, n = 2)"
+    )
+    assert article.interval(Interval(5.0, 5.0, 5.0, 1)) == "5.00 (n = 1)"
+
+
+def test_times_and_sizes_are_said_as_a_reader_says_them():
+    assert [article.duration(seconds) for seconds in (0.25, 89, 90, 600)] == ["0.2 s", "89.0 s", "1.5 min", "10.0 min"]
+    assert [article.size(n_bytes) for n_bytes in (4_000, 99_949, 2_500_000)] == ["4.0 kB", "99.9 kB", "2.5 MB"]

@@ -1,0 +1,128 @@
+"""Verdicts follow the data: the same claim, with other measurements, gets another verdict."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from unravel import claims, config, tables
+from unravel.files import InputError
+
+CLAIMS = Path(__file__).resolve().parents[1] / "report" / "claims.yaml"
+BY_ID = {claim.id: claim for claim in claims.read(CLAIMS)}
+SETTINGS = config.parse(
+    {
+        "run": "test",
+        "scale": "ci",
+        "dataset": {"source": "digits"},
+        "networks": {name: {"architecture": "resnet"} for name in ("resnet", "stochastic-depth")},
+        "deletions": {"figure_3": ["resnet"]},
+    }
+)
+
+
+def write_deletions(run, network, increases, downsampling=(1,)):
+    """Single deletions of one network, the same increase (in points) at each position for every seed."""
+    for seed in SETTINGS.seeds:
+        errors = [5.0, *(5.0 + increase for increase in increases)]
+        table = pd.DataFrame({"deleted_position": range(len(errors)), "error_percent": errors})
+        table["downsampling"] = table.deleted_position.isin(downsampling)
+        table = table.assign(network=network, seed=seed, chance_error_percent=90.0)
+        tables.write(run / "measurements" / "deletions" / f"{network}-seed{seed}.csv", table)
+
+
+def verdict(claim_id, run):
+    return claims.judge([BY_ID[claim_id]], claims.Evidence(run, SETTINGS))[0]["verdict"]
+
+
+@pytest.mark.parametrize(
+    ("increases", "expected"),
+    [
+        ([9, 0, 0, 0, 1], "supported"),
+        ([9, 2, 2, 2, 2], "partly supported"),
+        ([9, 0, 0, 0, 60], "partly supported"),  # the median is fine, the 90th percentile is not
+        ([9, 4, 4, 4, 4], "not supported"),
+    ],
+)
+def test_delete_resnet_follows_the_increases(tmp_path, increases, expected):
+    write_deletions(tmp_path, "resnet", increases)
+    assert verdict("delete-resnet", tmp_path) == expected
+
+
+@pytest.mark.parametrize(("increases", "expected"), [([9, 0, 0, 1], "supported"), ([0, 9, 9, 9], "not supported")])
+def test_downsampling_follows_the_increases(tmp_path, increases, expected):
+    write_deletions(tmp_path, "resnet", increases)
+    assert verdict("downsampling", tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    ("dropped", "expected"),
+    [([4, 1, 1], "supported"), ([9, 0, 0], "partly supported"), ([9, 9, 9], "not supported")],
+)
+def test_stochastic_depth_follows_both_networks(tmp_path, dropped, expected):
+    write_deletions(tmp_path, "resnet", [9, 2, 2])
+    write_deletions(tmp_path, "stochastic-depth", dropped)
+    assert verdict("stochastic-depth", tmp_path) == expected
+
+
+def test_a_claim_about_a_network_that_the_run_lacks_is_not_tested(tmp_path):
+    assert verdict("delete-vgg", tmp_path) == "not tested"
+    assert verdict("short-training", tmp_path) == "not tested"
+    assert verdict("imagenet", tmp_path) == "not tested"
+
+
+def test_every_claim_flips_when_its_values_do():
+    """Each tested claim is supported by values on its bounds' good side and is not by values far on the other side."""
+    for claim in BY_ID.values():
+        if claim.statistic is None:
+            continue
+        bounds = {name: condition.split() for name, condition in claim.supported.items()}
+        good = {name: float(bound) + {"<": -1e-3, ">": 1e-3}.get(sign, 0) for name, (sign, bound) in bounds.items()}
+        bad = {n: float(b) + (1e6 if s.startswith("<") else -1e6) for n, (s, b) in bounds.items()}
+        shown = dict.fromkeys(claim.shown, 0.0)
+        assert claims.decide(claim, [{**shown, **good}])["verdict"] == "supported", claim.id
+        assert claims.decide(claim, [{**shown, **bad}])["verdict"] == "not supported", claim.id
+        assert claims.decide(claim, [])["verdict"] == "not tested"
+
+
+def test_a_value_that_could_not_be_computed_is_not_tested():
+    values = {"rank_correlation": 1.0, "largest_jump_points": 1.0, "error_percent_at_10": float("nan")}
+    assert claims.decide(BY_ID["smooth-deletion"], [values])["verdict"] == "not tested"
+
+
+def test_closed_forms_support_what_the_paper_counts(tmp_path):
+    counted = [claim for claim in BY_ID.values() if claim.statistic == "closed_forms"]
+    found = {entry["id"]: entry for entry in claims.judge(counted, claims.Evidence(tmp_path, SETTINGS))}
+    assert {entry["verdict"] for entry in found.values()} == {"supported"}
+    assert found["paths-left"]["values"]["share_left"]["mean"] == 2**-10
+    assert found["binomial"]["values"]["percent_19_to_35"]["mean"] == pytest.approx(98.02, abs=0.005)
+
+
+def test_explicit_paths_sum_to_the_linear_network():
+    assert claims.linear_sum_error(blocks=6, seed=3) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"statistic": "median_of_means"}, "claim 'decay': statistic: unknown statistic 'median_of_means'; known are"),
+        ({"supported": {"r_squared": "about 1"}}, "claim 'decay': supported: condition 'about 1' must be one of"),
+        ({"critrion": "x"}, "claim 'decay': critrion: Extra inputs are not permitted"),
+    ],
+)
+def test_a_broken_claims_file_is_refused_with_one_line(tmp_path, change, message):
+    entry = next(entry for entry in yaml.safe_load(CLAIMS.read_text()) if entry["id"] == "decay")
+    (tmp_path / "claims.yaml").write_text(yaml.safe_dump([{**entry, **change}]))
+    with pytest.raises(InputError) as caught:
+        claims.read(tmp_path / "claims.yaml")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_claim_of_the_paper_is_left_out():
+    assert list(BY_ID) == [
+        "unraveled", "delete-vgg", "delete-resnet", "downsampling", "imagenet", "smooth-deletion", "paths-left",
+        "smooth-reordering", "binomial", "decay", "effective-paths", "short-training", "long-paths-first",
+        "stochastic-depth", "highway-gates",
+    ]  # fmt: skip

@@ -1,0 +1,311 @@
+"""Figures: the same tables give the same bytes, and captions name the numbers that plain Python finds in them."""
+
+import csv
+import html
+import importlib
+import itertools
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from unravel.config import Arrays
+from unravel.data.preparation import prepare
+from unravel.figures import style
+from unravel.files import InputError
+
+SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
+MODULES = ("class_overview", "single_deletion", "training_curves")
+T_975 = {2: 12.70620474, 3: 4.30265273}  # Student's t by the number of seeds, from any table
+
+# network, seed, deleted_position, downsampling, error_percent
+DELETIONS = [
+    *[("resnet", 1, position, position == 3, error) for position, error in enumerate([6.0, 9.0, 6.5, 40.0, 5.0])],
+    *[("resnet", 2, position, position == 3, error) for position, error in enumerate([7.0, 7.0, 8.5, 21.0, 7.25])],
+    *[("vgg", 1, position, position == 4, error) for position, error in [(0, 8.0), (2, 85.0), (3, 89.5), (4, 60.0)]],
+    *[("vgg", 2, position, position == 4, error) for position, error in [(0, 9.5), (2, 90.0), (3, 70.0), (4, 75.0)]],
+]
+# network: for each seed the training loss and the test error of three epochs
+HISTORIES = {
+    "resnet": [[(2.0, 50.0), (1.0, 20.0), (0.25, 6.0)], [(1.5, 40.0), (1.25, 10.0), (0.5, 7.0)]],
+    "a-new-one": [[(2.5, 80.0), (2.0, 60.0), (1.0, 30.0)], [(2.25, 81.0), (1.0, 50.0), (0.75, 0.0)]],
+}
+
+
+def write_csv(path, header, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    return path
+
+
+def deletion_tables(folder):
+    header = ["network", "seed", "deleted_position", "downsampling", "error_percent", "chance_error_percent"]
+    return [
+        write_csv(folder / f"{network}-seed{seed}.csv", header, [[*row, 90] for row in rows])
+        for (network, seed), rows in itertools.groupby(DELETIONS, key=lambda row: row[:2])
+    ]
+
+
+def history_tables(folder):
+    header = ["epoch", "train_loss", "test_error_percent"]
+    return [
+        write_csv(folder / network / f"seed{seed}.history.csv", header, [(i, *row) for i, row in enumerate(rows, 1)])
+        for network, seeds in HISTORIES.items()
+        for seed, rows in enumerate(seeds, 1)
+    ]
+
+
+def prepared_data(folder, classes=("<ant> & bee", "$cat_1$"), shape=(8, 8), labels=(0, 1, 1, 0, 1)):
+    random = np.random.default_rng(0)
+    labels = np.array(labels)
+    for split in ("train", "test"):
+        images = random.integers(0, 256, (len(labels), *shape), np.uint8)
+        np.savez(folder / f"{split}.npz", images=images, labels=labels, class_names=np.array(classes))
+    prepare(Arrays(source="arrays", train=folder / "train.npz", test=folder / "test.npz"), folder)
+    return [folder / "manifest.json"]
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """The input files of each figure module."""
+    folder = tmp_path_factory.mktemp("inputs")
+    return {
+        "class_overview": prepared_data(folder),
+        "single_deletion": deletion_tables(folder / "deletions"),
+        "training_curves": history_tables(folder / "checkpoints"),
+    }
+
+
+def draw(module, paths, output, scale="demo"):
+    style.save(importlib.import_module(f"unravel.figures.{module}").draw(paths, scale), output)
+
+
+@pytest.fixture(scope="module")
+def drawn(inputs, tmp_path_factory):
+    """A folder with the files of every figure."""
+    folder = tmp_path_factory.mktemp("figures")
+    for module, paths in inputs.items():
+        draw(module, paths, folder / f"{module}.svg")
+    return folder
+
+
+def read_values(path):
+    return json.loads(path.with_suffix(".json").read_text())
+
+
+def in_another_process(program, *arguments, **variables):
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS), **variables}
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    subprocess.run(command, env=environment, check=True, timeout=60)
+
+
+DRAW_ALL = """
+import importlib, json, sys
+from pathlib import Path
+from unravel.figures import style
+for module, paths in json.loads(sys.argv[1]).items():
+    drawing = importlib.import_module(f"unravel.figures.{module}").draw([Path(path) for path in paths], "demo")
+    style.save(drawing, Path(sys.argv[2], f"{module}.svg"))
+"""
+
+
+def test_the_same_tables_give_the_same_bytes_in_another_process(inputs, drawn, tmp_path):
+    as_json = json.dumps({module: [str(path) for path in paths] for module, paths in inputs.items()})
+    in_another_process(DRAW_ALL, as_json, tmp_path, PYTHONHASHSEED="1", TZ="Asia/Tokyo")
+    here, there = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in (drawn, tmp_path))
+    assert set(here) == {f"{module}.{suffix}" for module in MODULES for suffix in ("svg", "pdf", "png", "csv", "json")}
+    assert set(there) == set(here)
+    for name, content in here.items():
+        assert len(content) > 20, name
+        assert there[name] == content, name
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_figure_says_itself_which_kind_of_run_it_shows(inputs, tmp_path, module):
+    texts = {}
+    for scale in style.RUN_NOTES:
+        drawing = importlib.import_module(f"unravel.figures.{module}").draw(inputs[module], scale)
+        with mpl.rc_context(style.SETTINGS):
+            drawing.figure.savefig(tmp_path / "figure.svg")
+        texts[scale] = html.unescape((tmp_path / "figure.svg").read_text())
+    assert "ci run: for tests only, the numbers mean nothing" in texts["ci"]
+    assert "demo run: 8x8 digits, not the paper's CIFAR-10" in texts["demo"]
+    assert " run:" not in texts["paper"]
+
+
+def test_drawing_and_the_article_do_without_torch():
+    modules = [f"unravel.figures.{path.stem}" for path in (SCRIPTS / "unravel" / "figures").glob("[a-z]*.py")]
+    assert len(modules) >= len(MODULES)
+    program = f"import sys, unravel.article, {', '.join(modules)}; sys.exit('torch' in sys.modules)"
+    in_another_process(program)
+
+
+# --- captions -------------------------------------------------------------------------------------------------------
+
+
+def assert_interval(found, values):
+    half = T_975[len(values)] * statistics.stdev(values) / len(values) ** 0.5
+    mean = statistics.mean(values)
+    assert found == pytest.approx({"mean": mean, "low": mean - half, "high": mean + half, "n": len(values)})
+
+
+def test_the_caption_of_figure_3(drawn):
+    values = read_values(drawn / "single_deletion.svg")
+    assert values["seeds"] == [1, 2]
+    assert values["chance_error_percent"] == 90
+    resnet, vgg = values["networks"]["resnet"], values["networks"]["vgg"]
+    assert (resnet["blocks"], vgg["blocks"]) == (4, 3)
+    assert (resnet["worst_position"], vgg["worst_position"]) == (3, 2)  # vgg: 85 and 90 against 89.5 and 70
+    assert (resnet["downsampling_positions"], vgg["downsampling_positions"]) == ([3], [4])
+
+
+@pytest.mark.parametrize("network", ["resnet", "vgg"])
+def test_the_numbers_in_the_caption_of_figure_3(drawn, network):
+    found = read_values(drawn / "single_deletion.svg")["networks"][network]
+    intact = {seed: error for name, seed, position, _, error in DELETIONS if name == network and position == 0}
+    deleted = [row[1:] for row in DELETIONS if row[0] == network and row[2] > 0]
+    ordinary = [error - intact[seed] for seed, _, downsampling, error in deleted if not downsampling]
+    halving = [error - intact[seed] for seed, _, downsampling, error in deleted if downsampling]
+    expected = {
+        "lowest_error_percent": min(error for *_, error in deleted),
+        "highest_error_percent": max(error for *_, error in deleted),
+        "median_increase_points": statistics.median(ordinary + halving),
+        "highest_increase_points": max(ordinary + halving),
+        "ordinary_median_increase_points": statistics.median(ordinary),
+        "ordinary_p90_increase_points": statistics.quantiles(ordinary, n=10, method="inclusive")[8],
+        "downsampling_mean_increase_points": statistics.mean(halving),
+    }
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
+    assert_interval(found["intact_error_percent"], list(intact.values()))
+
+
+def test_figure_3_of_a_network_that_never_halves_the_resolution(tmp_path):
+    header = ["network", "seed", "deleted_position", "downsampling", "error_percent", "chance_error_percent"]
+    rows = [("flat", 1, 0, False, 5.0, 90), ("flat", 1, 1, False, 6.0, 90)]
+    draw("single_deletion", [write_csv(tmp_path / "flat.csv", header, rows)], tmp_path / "figure.svg")
+    values = read_values(tmp_path / "figure.svg")["networks"]["flat"]
+    assert values["downsampling_positions"] == []
+    assert values["downsampling_mean_increase_points"] is None
+    assert values["intact_error_percent"]["n"] == 1
+
+
+def test_the_caption_of_the_training_curves(drawn):
+    values = read_values(drawn / "training_curves.svg")
+    assert values["epochs"] == 3
+    assert set(values["final_test_error_percent"]) == set(HISTORIES)
+    for network, seeds in HISTORIES.items():
+        assert_interval(values["final_test_error_percent"][network], [rows[-1][1] for rows in seeds])
+
+
+def test_the_caption_of_the_class_overview(tmp_path):
+    classes = [f"class {label}" for label in range(12)]
+    paths = prepared_data(tmp_path, classes, shape=(4, 4, 3), labels=[*range(12), 0, 11])
+    draw("class_overview", paths, tmp_path / "figure.svg")
+    assert read_values(tmp_path / "figure.svg") == {"classes": 12, "shown_classes": 10, "shown_images": 20}
+    svg = (tmp_path / "figure.svg").read_text()
+    assert ">class 9<" in svg
+    assert ">class 10<" not in svg
+
+
+# --- the table behind a figure --------------------------------------------------------------------------------------
+
+
+def read_csv(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_table_of_figure_3_holds_every_deletion(drawn):
+    intact = {row[:2]: row[4] for row in DELETIONS if row[2] == 0}
+    expected = [(*row, row[4] - intact[row[:2]]) for row in DELETIONS if row[2] > 0]
+    rows = read_csv(drawn / "single_deletion.csv")
+    keys = [(row["network"], int(row["seed"]), int(row["deleted_position"])) for row in rows]
+    assert keys == [row[:3] for row in expected]
+    assert [float(row["increase_points"]) for row in rows] == [row[5] for row in expected]
+
+
+def test_the_table_of_the_training_curves_names_network_and_seed(drawn):
+    rows = [tuple(row.values()) for row in read_csv(drawn / "training_curves.csv")]
+    assert rows == [
+        (network, str(seed), str(epoch), f"{loss:.10g}", f"{error:.10g}")
+        for network, seeds in HISTORIES.items()
+        for seed, epochs in enumerate(seeds, 1)
+        for epoch, (loss, error) in enumerate(epochs, 1)
+    ]
+
+
+def test_the_table_of_the_class_overview_counts_the_images(drawn):
+    assert read_csv(drawn / "class_overview.csv") == [
+        {"class": "<ant> & bee", "train_images": "2", "test_images": "2"},
+        {"class": "$cat_1$", "train_images": "3", "test_images": "3"},
+    ]
+
+
+# --- odd data -------------------------------------------------------------------------------------------------------
+
+
+def test_class_names_are_shown_as_they_are(drawn):
+    svg = (drawn / "class_overview.svg").read_text()
+    assert ">&lt;ant&gt; &amp; bee<" in svg
+    assert ">$cat_1$<" in svg  # no formula
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1), (4, 6, 2), (4, 6, 3), (4, 6, 4)], ids=str)
+def test_images_of_any_number_of_channels_are_shown(tmp_path, shape):
+    draw("class_overview", prepared_data(tmp_path, shape=shape), tmp_path / "figure.svg")
+    assert (tmp_path / "figure.svg").read_text().count("<image") == 2
+
+
+def test_a_class_without_training_images_has_an_empty_row(tmp_path):
+    paths = prepared_data(tmp_path, classes=("ant", "bee", "cat"), labels=[0, 0, 2])
+    draw("class_overview", paths, tmp_path / "figure.svg")
+    svg = (tmp_path / "figure.svg").read_text()
+    assert svg.count("<image") == 2
+    assert ">bee<" in svg
+
+
+@pytest.mark.parametrize("module", ["single_deletion", "training_curves"])
+def test_a_table_without_a_needed_column_or_without_rows_is_named(inputs, tmp_path, module):
+    good = inputs[module][0]
+    header, *rows = csv.reader(good.read_text().splitlines())
+    bad = tmp_path / good.parent.name / good.name
+    drawing = importlib.import_module(f"unravel.figures.{module}")
+    for column in drawing.COLUMNS:
+        write_csv(bad, ["renamed" if name == column else name for name in header], rows)
+        with pytest.raises(InputError, match=f"{bad}: lacks the column '{column}'; delete it and measure again"):
+            drawing.draw([*inputs[module], bad], "demo")
+    write_csv(bad, header, [])
+    with pytest.raises(InputError, match=f"{bad}: has no rows; delete it and measure again"):
+        drawing.draw([*inputs[module], bad], "demo")
+
+
+def test_data_without_its_images_is_named(tmp_path):
+    drawing = importlib.import_module("unravel.figures.class_overview")
+    (manifest,) = prepared_data(tmp_path)
+    (tmp_path / "train.safetensors").unlink()
+    with pytest.raises(InputError, match=r"train\.safetensors: is missing beside its manifest"):
+        drawing.draw([manifest], "demo")
+
+
+# --- marks ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_papers_networks_differ_in_colour_and_marker_and_dash():
+    for one, other in itertools.combinations(style.KNOWN_MARKS.values(), 2):
+        assert one.colour != other.colour
+        assert one.marker != other.marker
+        assert one.dash != other.dash
+
+
+def test_a_network_keeps_its_mark_whatever_else_is_drawn():
+    alone = style.marks(["vgg"])
+    together = style.marks(["vgg", "wide", "resnet", "narrow", "vgg"])
+    assert together["vgg"] == alone["vgg"]
+    assert len({mark.colour for mark in together.values()}) == 4

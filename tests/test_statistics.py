@@ -1,0 +1,52 @@
+"""Intervals against scipy and printed t tables; the increase after a deletion against numbers worked out by hand."""
+
+import math
+
+import pandas as pd
+import pytest
+from scipy import stats
+
+from unravel.statistics import increase_after_deletion, mean_interval
+
+
+@pytest.mark.parametrize("values", [[6.1, 6.4], [1, 2, 3], [0.0, 0.0, 0.0, 0.5], list(range(30))])
+def test_the_interval_is_the_t_interval_of_scipy(values):
+    found = mean_interval(values)
+    low, high = stats.t.interval(0.95, len(values) - 1, loc=sum(values) / len(values), scale=stats.sem(values))
+    assert (found.low, found.high) == pytest.approx((low, high))
+    assert found.n == len(values)
+
+
+def test_the_interval_of_three_seeds_worked_out_by_hand():
+    found = mean_interval([1, 2, 3])  # standard deviation 1; 4.303 is t at 0.975 with 2 degrees of freedom in any table
+    assert found.mean == 2
+    assert found.high - found.mean == pytest.approx(4.303 / math.sqrt(3), rel=1e-4)
+    assert found.mean - found.low == pytest.approx(found.high - found.mean)
+
+
+def test_equal_values_have_an_interval_of_no_width():
+    found = mean_interval([5.0, 5.0])
+    assert (found.low, found.mean, found.high) == (5, 5, 5)
+
+
+def test_one_value_is_its_own_interval_and_says_so():
+    found = mean_interval([7.5])
+    assert (found.mean, found.low, found.high, found.n) == (7.5, 7.5, 7.5, 1)
+
+
+def test_an_increase_is_against_the_intact_network_of_the_same_name_and_seed():
+    rows = [
+        # network, seed, deleted_position, error_percent, increase worked out by hand
+        ("resnet", 1, 2, 9.0, 3.0),  # a deletion may stand before its intact network
+        ("resnet", 1, 0, 6.0, None),
+        ("resnet", 1, 1, 5.5, -0.5),
+        ("resnet", 2, 0, 7.0, None),
+        ("resnet", 2, 1, 7.0, 0.0),
+        ("vgg", 1, 0, 10.0, None),
+        ("vgg", 1, 2, 90.0, 80.0),
+    ]
+    columns = ["network", "seed", "deleted_position", "error_percent", "increase_by_hand"]
+    found = increase_after_deletion(pd.DataFrame(rows, columns=columns))
+    assert found.increase_points.tolist() == found.increase_by_hand.tolist() == [3.0, -0.5, 0.0, 80.0]
+    assert found.intact_error_percent.tolist() == [6.0, 6.0, 7.0, 10.0]
+    assert (found.deleted_position > 0).all()

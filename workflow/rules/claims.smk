@@ -1,0 +1,30 @@
+# The paper's claims, decided from measurements by criteria that were fixed before any run.
+rule claims:
+    input:
+        claims="report/claims.yaml",
+        module="scripts/unravel/claims.py",
+        tables=[
+            lesion_tables("deletions", CONFIG.deletions.networks),
+            lesion_tables("random_deletions", CONFIG.random_deletions.networks),
+            lesion_tables("reorderings", CONFIG.reorderings.networks),
+            expand(
+                [rules.gradients.output.sampled, rules.gradients.output.exact],
+                network=CONFIG.gradients.network,
+                seed=CONFIG.seeds,
+            ),
+            expand(rules.train.output.history, network=CONFIG.networks, seed=CONFIG.seeds),
+        ],
+    output:
+        claims="<run>/claims.json",
+        record="<run>/jobs/claims.json",
+    log:
+        "<run>/logs/claims.log",
+    conda:
+        "../envs/figures.yaml"
+    params:
+        run=subpath(output.claims, parent=True),
+    message:
+        "Decide the paper's claims"
+    shell:
+        "python scripts/judge_claims.py --claims {input.claims} --run {params.run} --inputs {input.tables}"
+        " --output {output.claims} --record {output.record} 2> {log}"

@@ -1,0 +1,42 @@
+# How many paths there are of each length, and how much gradient they carry.
+GRADIENTS = "<run>/measurements/gradients/{network}-seed{seed}"
+
+
+rule count_paths:
+    output:
+        table="<run>/measurements/paths/{network}.csv",
+        record="<run>/jobs/measurements/paths/{network}.json",
+    log:
+        "<run>/logs/measurements/paths/{network}.log",
+    conda:
+        "../envs/figures.yaml"
+    params:
+        blocks=lambda wildcards: CONFIG.networks[wildcards.network].n_blocks,
+    message:
+        "Count the paths of {wildcards.network}"
+    shell:
+        "python scripts/count_paths.py --blocks {params.blocks} --output {output.table} --record {output.record} 2> {log}"
+
+
+rule gradients:
+    input:
+        data=rules.prepare_data.output.manifest,
+        checkpoint=rules.train.output.checkpoint,
+    output:
+        sampled=f"{GRADIENTS}.sampled.csv",
+        exact=f"{GRADIENTS}.exact.csv",
+        record="<run>/jobs/measurements/gradients/{network}-seed{seed}.json",
+    log:
+        "<run>/logs/measurements/gradients/{network}-seed{seed}.log",
+    conda:
+        "../envs/torch.yaml"
+    threads: CONFIG.execution.threads
+    params:
+        config=RESOLVED,
+        part=CONFIG.gradient_part(),
+    message:
+        "Measure the gradient of {wildcards.network}, seed {wildcards.seed}, by path length"
+    shell:
+        "python scripts/measure_gradients.py --config {params.config} --data {input.data} --network {wildcards.network}"
+        " --checkpoint {input.checkpoint} --sampled {output.sampled} --exact {output.exact}"
+        " --record {output.record} 2> {log}"
