@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib.ticker import MaxNLocator
+
 from unravel import summaries, tables
 from unravel.figures import style
 from unravel.summaries import RANDOM_DELETION as COLUMNS
@@ -21,6 +23,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
         panel.set_ylabel("test error, percent")
         panel.set_ylim(0, 100)
         panel.set_xlim(left=0)
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.legend(loc="outside upper center", ncols=4)
         style.note_run(figure, scale)
         return style.Drawing(figure, table, summaries.random_deletion(table))
