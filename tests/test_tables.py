@@ -49,3 +49,17 @@ def test_a_file_that_is_no_such_table_is_named(tmp_path, content, message):
     with pytest.raises(InputError, match=message) as caught:
         tables.read([tmp_path / "good.csv", tmp_path / "bad.csv"], TABLE.columns)
     assert "\n" not in str(caught.value)
+
+
+def test_network_names_are_text_whatever_they_look_like(tmp_path):
+    for number, name in enumerate(("110", "null", "007")):
+        tables.write(tmp_path / f"{number}.csv", pd.DataFrame({"network": [name], "error_percent": [1.5]}))
+    read = tables.read(sorted(tmp_path.iterdir()), ["network", "error_percent"])
+    assert read.network.tolist() == ["110", "null", "007"]
+
+
+def test_a_ragged_file_gets_one_line(tmp_path):
+    (tmp_path / "ragged.csv").write_bytes(b"network,seed\nresnet,1,2,3\nresnet,1\nvgg,2,3,4,5\n")
+    with pytest.raises(InputError) as caught:
+        tables.read([tmp_path / "ragged.csv"], ["network"])
+    assert "\n" not in str(caught.value)

@@ -170,13 +170,12 @@ def points(value: float, digits: int = 2) -> str:
 
 
 def interval(value: Interval | Mapping[str, Any], digits: int = 2) -> str:
-    """A mean with its 95% interval and n, as prose shows it; errors cannot be negative, so the interval ends at 0."""
+    """A mean error in percent with its 95% interval, cut to 0 to 100, and n, as prose shows it."""
     held = value if isinstance(value, Interval) else Interval(**value)
     if held.n == 1:
         return f"{held.mean:.{digits}f} (n = 1)"
-    return (
-        f"{held.mean:.{digits}f} (95% interval {max(0, held.low):.{digits}f} to {held.high:.{digits}f}, n = {held.n})"
-    )
+    low, high = max(0, held.low), min(100, held.high)
+    return f"{held.mean:.{digits}f} (95% interval {low:.{digits}f} to {high:.{digits}f}, n = {held.n})"
 
 
 def duration(seconds: float) -> str:
@@ -186,4 +185,7 @@ def duration(seconds: float) -> str:
 
 def size(n_bytes: int) -> str:
     """Bytes as a reader says them."""
-    return f"{n_bytes / 1e6:.1f} MB" if n_bytes >= 1e5 else f"{n_bytes / 1e3:.1f} kB"
+    for unit, factor in (("MB", 1e6), ("kB", 1e3)):
+        if n_bytes >= factor / 10:
+            return f"{n_bytes / factor:.1f} {unit}"
+    return f"{n_bytes} bytes"

@@ -22,9 +22,11 @@ def read(paths: Iterable[Path | str], columns: Iterable[str]) -> pd.DataFrame:
     tables = []
     for path in paths:
         try:
-            table = pd.read_csv(path)
+            # A network may be called 110 or null: names are text, and only an empty cell is missing.
+            table = pd.read_csv(path, dtype={"network": str}, keep_default_na=False, na_values=[""])
         except (OSError, ValueError) as error:
-            raise InputError(f"{path}: cannot be read as a table ({error}); delete it and measure again") from error
+            reason = " ".join(str(error).split())
+            raise InputError(f"{path}: cannot be read as a table ({reason}); delete it and measure again") from error
         missing = [column for column in needed if column not in table.columns]
         if missing:
             raise InputError(f"{path}: lacks the column '{missing[0]}'; delete it and measure again")

@@ -10,6 +10,7 @@ rule lesions:
         "<run>/logs/measurements/{experiment}/{network}-seed{seed}.log",
     wildcard_constraints:
         experiment="deletions|random_deletions|reorderings",
+    priority: 1  # before further trainings: the longest of these should not be what all wait for at the end
     conda:
         "../envs/torch.yaml"
     threads: CONFIG.execution.threads

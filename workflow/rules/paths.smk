@@ -28,6 +28,7 @@ rule gradients:
         record="<run>/jobs/measurements/gradients/{network}-seed{seed}.json",
     log:
         "<run>/logs/measurements/gradients/{network}-seed{seed}.log",
+    priority: 1
     conda:
         "../envs/torch.yaml"
     threads: CONFIG.execution.threads

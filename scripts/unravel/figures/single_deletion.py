@@ -27,7 +27,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
         panel.set_ylabel("test error, percent")
         panel.set_ylim(bottom=0)
         panel.set_xlim(0, last + 1)
-        figure.legend(loc="outside upper center", ncols=4)
+        figure.legend(loc="outside upper center", ncols=2)
         style.note_run(figure, scale)
         return style.Drawing(figure, deleted[[*COLUMNS, "increase_points"]], summaries.single_deletion(deleted))
 

@@ -95,8 +95,10 @@ def axes(rows: int = 1, columns: int = 1, height: float = 3.2, **options: Any) -
     """Axes in the project's style."""
     with mpl.rc_context(SETTINGS):
         figure, panels = plt.subplots(rows, columns, figsize=(WIDTH, height), **options)
-        yield figure, panels
-        plt.close(figure)
+        try:
+            yield figure, panels
+        finally:
+            plt.close(figure)
 
 
 def note_run(figure: Figure, scale: str) -> None:
