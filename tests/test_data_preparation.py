@@ -177,7 +177,9 @@ def test_a_split_that_is_not_the_one_described_is_refused(manifest: Path) -> Non
 
 def run_script(folder: Path, dataset: str) -> subprocess.CompletedProcess[str]:
     network = "{resnet: {architecture: resnet}, vgg: {architecture: vgg}}"
-    (folder / "config.yaml").write_text(f"run: demo\nscale: ci\ndataset: {dataset}\nnetworks: {network}\n")
+    (folder / "config.yaml").write_text(
+        f"run: demo\nscale: ci\ndataset: {dataset}\nnetworks: {network}\ndeletions: {{figure_8: [resnet]}}\n"
+    )
     command = [sys.executable, Path("scripts/prepare_data.py").resolve()]
     command += ["--config", "config.yaml", "--output", "data", "--record", "jobs/data.json"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=os.environ, check=False)
