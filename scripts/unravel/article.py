@@ -46,6 +46,7 @@ def write(run: Path, source: Path) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"points": points, "interval": interval, "duration": duration, "size": size}
+    claims = read_json(run / "claims.json")
     article = environment.get_template("article.html")
     return article.render(
         config=settings,
@@ -54,7 +55,8 @@ def write(run: Path, source: Path) -> str:
         manifest=read_manifest(run / "data" / settings.dataset.name / "manifest.json"),
         networks={name: network_summary(run, name, settings.seeds, records) for name in settings.networks},
         figures=Pictures(run, records),
-        claims=read_json(run / "claims.json"),
+        claims=claims,
+        criteria={claim["id"]: claim["criterion"] for claim in claims},
         records=records,
         inputs_of=lambda record: trace(record, records),
         style=Markup((source / "style.css").read_text(encoding="utf-8")),

@@ -142,6 +142,8 @@ def gradient(table: pd.DataFrame, sampled: pd.DataFrame, exact: pd.DataFrame, pa
         "samples_per_length": int(sampled.groupby(["seed", "batch_norm", "batch", "length"]).size().max()),
         "batches": int(exact.batch.max()),
         "largest_full_error": exact.full_error.max(),
+        "fitted": FITTED,
+        "papers_range": PAPER_RANGE,
     }
 
 

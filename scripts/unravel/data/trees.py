@@ -33,7 +33,7 @@ OPENERS: dict[bytes, Callable[[Path], Any]] = {
 READ_ERRORS = (
     OSError,
     EOFError,
-    RuntimeError,  # an encrypted zip; NotImplementedError: a zip method Python lacks
+    RuntimeError,  # an encrypted zip, or a compression method that Python lacks
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
