@@ -3,6 +3,7 @@ rule claims:
     input:
         claims="report/claims.yaml",
         module="scripts/unravel/claims.py",
+        shared=SHARED_CODE,
         tables=[
             lesion_tables("deletions", CONFIG.deletions.networks),
             lesion_tables("random_deletions", CONFIG.random_deletions.networks),

@@ -40,3 +40,7 @@ LESIONS = "<run>/measurements/{experiment}/{network}-seed{seed}.csv"
 def lesion_tables(experiment, networks):
     """The tables of one lesion study, for these networks and all seeds."""
     return expand(LESIONS, experiment=experiment, network=networks, seed=CONFIG.seeds)
+
+
+# Figures and claims are cheap, so a change of the code behind their numbers makes them again.
+SHARED_CODE = [f"scripts/unravel/{module}.py" for module in ("summaries", "statistics", "figures/style")]

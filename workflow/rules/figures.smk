@@ -3,6 +3,7 @@
 rule figure_3:
     input:
         module="scripts/unravel/figures/single_deletion.py",
+        shared=SHARED_CODE,
         data=lesion_tables("deletions", CONFIG.deletions.figure_3),
     output:
         svg="<run>/figures/<figure>.svg",
@@ -29,6 +30,7 @@ rule figure_3:
 use rule figure_3 as figure_5a with:
     input:
         module="scripts/unravel/figures/random_deletion.py",
+        shared=SHARED_CODE,
         data=lesion_tables("random_deletions", CONFIG.random_deletions.networks),
     pathvars:
         figure="random-deletion",
@@ -39,6 +41,7 @@ use rule figure_3 as figure_5a with:
 use rule figure_3 as figure_5b with:
     input:
         module="scripts/unravel/figures/reordering.py",
+        shared=SHARED_CODE,
         data=lesion_tables("reorderings", CONFIG.reorderings.networks),
     pathvars:
         figure="reordering",
@@ -49,6 +52,7 @@ use rule figure_3 as figure_5b with:
 use rule figure_3 as figure_6 with:
     input:
         module="scripts/unravel/figures/path_gradients.py",
+        shared=SHARED_CODE,
         data=expand(
             [rules.gradients.output.sampled, rules.gradients.output.exact, rules.count_paths.output.table],
             network=CONFIG.gradients.network,
@@ -63,6 +67,7 @@ use rule figure_3 as figure_6 with:
 use rule figure_3 as figure_7 with:
     input:
         module="scripts/unravel/figures/paths_left.py",
+        shared=SHARED_CODE,
         data=expand(rules.count_paths.output.table, network=CONFIG.gradients.network),
     pathvars:
         figure="paths-left",
@@ -73,6 +78,7 @@ use rule figure_3 as figure_7 with:
 use rule figure_3 as figure_8 with:
     input:
         module="scripts/unravel/figures/single_deletion.py",
+        shared=SHARED_CODE,
         data=lesion_tables("deletions", CONFIG.deletions.figure_8),
     pathvars:
         figure="stochastic-depth",
@@ -83,6 +89,7 @@ use rule figure_3 as figure_8 with:
 use rule figure_3 as figure_training with:
     input:
         module="scripts/unravel/figures/training_curves.py",
+        shared=SHARED_CODE,
         data=expand(rules.train.output.history, network=CONFIG.networks, seed=CONFIG.seeds),
     pathvars:
         figure="training-curves",
@@ -93,6 +100,7 @@ use rule figure_3 as figure_training with:
 use rule figure_3 as figure_classes with:
     input:
         module="scripts/unravel/figures/class_overview.py",
+        shared=SHARED_CODE,
         data=rules.prepare_data.output.manifest,
     pathvars:
         figure="class-overview",
