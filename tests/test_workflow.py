@@ -131,6 +131,17 @@ def test_a_checkpoint_with_a_new_date_but_the_same_content_redoes_nothing(checko
     assert planned(checkout) == {}
 
 
+def test_changed_summaries_redraw_figures_and_judge_claims_but_train_nothing(checkout):
+    code = checkout / "scripts/unravel/summaries.py"
+    content = code.read_text()
+    try:
+        code.write_text(content + "# changed\n")
+        jobs = planned(checkout)
+    finally:
+        code.write_text(content)
+    assert set(jobs) == {*REDRAWN, "figure_7", "figure_training", "figure_classes", "claims", "report"}
+
+
 def test_the_plan_reads_as_sentences(empty_checkout):
     plan = snakemake(empty_checkout, "--dry-run")
     for line in ("Train resnet, seed 2, for 2 epochs", "Measure deletions of vgg, seed 1", "Draw Figure 3"):
