@@ -331,9 +331,13 @@ class Config(Settings):
         network_settings = self.networks[network].model_dump(mode="json")
         return {"network": network_settings, "training": self.training.model_dump(mode="json")}
 
+    def prediction_part(self) -> dict[str, Any]:
+        """What decides a network's predictions, apart from the checkpoint and the data."""
+        return {"evaluation": self.evaluation.model_dump(mode="json")}
+
     def lesion_part(self, experiment: Experiment) -> dict[str, Any]:
         """What decides a lesion study's table, apart from the checkpoint and the data."""
-        part = {"evaluation": self.evaluation.model_dump(mode="json")}
+        part = self.prediction_part()
         if experiment != "deletions":  # which networks a figure shows decides no measurement
             part[experiment] = getattr(self, experiment).model_dump(mode="json", exclude={"networks"})
         return part

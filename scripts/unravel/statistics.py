@@ -74,6 +74,13 @@ def equivalence_margin(differences: ArrayLike) -> float:
     return abs(float(sample.mean())) + half
 
 
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Two-sided p value of McNemar's exact test, from the images that only one of two classifiers gets wrong."""
+    if only_first + only_second == 0:
+        return 1.0
+    return float(stats.binomtest(only_first, only_first + only_second, 0.5).pvalue)
+
+
 def increase_after_deletion(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of single deletions with `increase_points`: error above the intact network of the same seed, in points.
 

@@ -1,13 +1,15 @@
 """Summaries: what figures' captions and claims say of a measurement table, in numbers. No drawing here."""
 
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from unravel.statistics import exponential_decay, largest_jump, mean_interval, rank_correlation, shortest_range
+from unravel.statistics import exponential_decay, largest_jump, mcnemar, mean_interval, rank_correlation, shortest_range
 
 # Columns of the measurement tables that summaries and figures rest on.
+PREDICTION = ("network", "seed", "convention", "image", "label", "predicted")
 SINGLE_DELETION = ("network", "seed", "deleted_position", "downsampling", "error_percent", "chance_error_percent")
 RANDOM_DELETION = ("network", "seed", "deleted_blocks", "draw", "error_percent")
 REORDERING = ("network", "seed", "swaps", "draw", "kendall_tau", "error_percent")
@@ -17,6 +19,43 @@ EXACT_GRADIENT = (*SAMPLED_GRADIENT, "cosine", "norm_ratio", "full_error")
 TAU_BIN = 0.02  # of Kendall's tau
 PAPER_RANGE = (5, 17)  # lengths that carry almost all gradient, by the paper
 FITTED = (1, 40)  # lengths over which the decay is fitted
+
+
+def test_errors(predictions: pd.DataFrame) -> pd.DataFrame:
+    """One row per network, convention and seed: error_percent."""
+    wrong = (predictions.predicted != predictions.label).groupby(
+        [predictions.network, predictions.convention, predictions.seed]
+    )
+    return (100 * wrong.mean()).rename("error_percent").reset_index()
+
+
+def wrong_by_image(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Whether each network is wrong, residual branches scaled: rows (seed, image), one column per network."""
+    scaled = predictions[predictions.convention == "scaled"]
+    wrong = scaled.assign(wrong=scaled.predicted != scaled.label)
+    return wrong.pivot(index=["seed", "image"], columns="network", values="wrong")
+
+
+def test_error(predictions: pd.DataFrame) -> dict[str, Any]:
+    """Per network and convention the error over seeds; per pair of networks and seed McNemar's test."""
+    errors = test_errors(predictions)
+    networks: dict[str, dict[str, Any]] = {}
+    for (network, convention), rows in errors.groupby(["network", "convention"]):
+        networks.setdefault(str(network), {})[str(convention)] = mean_interval(rows.error_percent)
+    pairs = []
+    wrong = wrong_by_image(predictions)
+    for first, second in combinations(networks, 2):
+        seeds = {}
+        for seed, rows in wrong.groupby("seed"):
+            only = int((rows[first] & ~rows[second]).sum()), int((rows[second] & ~rows[first]).sum())
+            seeds[str(seed)] = {"only_first_wrong": only[0], "only_second_wrong": only[1], "p": mcnemar(*only)}
+        pairs.append({"first": first, "second": second, "seeds": seeds})
+    return {
+        "networks": networks,
+        "pairs": pairs,
+        "seeds": sorted(errors.seed.unique().tolist()),
+        "images": int(predictions.image.nunique()),
+    }
 
 
 def single_deletion(deleted: pd.DataFrame) -> dict[str, Any]:

@@ -13,7 +13,7 @@ rule claims:
                 network=CONFIG.gradients.network,
                 seed=CONFIG.seeds,
             ),
-            expand(rules.train.output.history, network=CONFIG.networks, seed=CONFIG.seeds),
+            expand(rules.predictions.output.table, network=CONFIG.networks, seed=CONFIG.seeds),
         ],
     output:
         claims="<run>/claims.json",

@@ -86,6 +86,17 @@ use rule figure_3 as figure_8 with:
         "Draw Figure 8: single deletions after training with stochastic depth"
 
 
+use rule figure_3 as figure_errors with:
+    input:
+        module="scripts/unravel/figures/test_errors.py",
+        shared=SHARED_CODE,
+        data=expand(rules.predictions.output.table, network=CONFIG.networks, seed=CONFIG.seeds),
+    pathvars:
+        figure="test-errors",
+    message:
+        "Draw the test errors of all networks"
+
+
 use rule figure_3 as figure_training with:
     input:
         module="scripts/unravel/figures/training_curves.py",
@@ -115,6 +126,7 @@ FIGURES = [
     rules.figure_6.output,
     rules.figure_7.output,
     rules.figure_8.output,
+    rules.figure_errors.output,
     rules.figure_training.output,
     rules.figure_classes.output,
 ]
