@@ -20,6 +20,7 @@ SETTINGS = config.parse(
         "deletions": {"figure_3": ["resnet"]},
     }
 )
+SHORT = SETTINGS.model_copy(update={"networks": dict.fromkeys(("resnet", "effective-paths"))})
 
 
 def write_deletions(run, network, increases, downsampling=(1,)):
@@ -64,6 +65,45 @@ def test_stochastic_depth_follows_both_networks(tmp_path, dropped, expected):
     write_deletions(tmp_path, "resnet", [9, 2, 2])
     write_deletions(tmp_path, "stochastic-depth", dropped)
     assert verdict("stochastic-depth", tmp_path) == expected
+
+
+def write_predictions(run, network, wrong_by_seed, images=1000):
+    """Predictions of which the first so many images are wrong."""
+    for seed, wrong in enumerate(wrong_by_seed, 1):
+        table = pd.DataFrame({"image": range(images), "label": 0}).assign(
+            convention="scaled", network=network, seed=seed
+        )
+        table["predicted"] = (table.image < wrong).astype(int)
+        tables.write(run / "measurements" / "predictions" / f"{network}-seed{seed}.csv", table)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ([51, 50, 52], "supported"),  # 0.1, 0.0 and 0.2 points above
+        ([60, 57, 63], "partly supported"),  # 1.0 points above, within 1.51
+        ([50, 80, 20], "not supported"),  # no difference on average, but anything from seed to seed
+    ],
+)
+def test_short_training_follows_the_predictions_over_seeds(tmp_path, wrong, expected):
+    write_predictions(tmp_path, "resnet", [50, 50, 50])
+    write_predictions(tmp_path, "effective-paths", wrong)
+    entry = claims.judge([BY_ID["short-training"]], claims.Evidence(tmp_path, SHORT))[0]
+    assert entry["verdict"] == expected
+    assert entry["values"]["difference_points"]["mean"] == pytest.approx((sum(wrong) - 150) / 30)
+
+
+@pytest.mark.parametrize(("wrong", "expected"), [(50, "supported"), (60, "partly supported"), (90, "not supported")])
+def test_short_training_of_one_seed_is_judged_over_images(tmp_path, wrong, expected):
+    write_predictions(tmp_path, "resnet", [50])
+    write_predictions(tmp_path, "effective-paths", [wrong])
+    one_seed = SHORT.model_copy(update={"seeds": (1,)})
+    entry = claims.judge([BY_ID["short-training"]], claims.Evidence(tmp_path, one_seed))[0]
+    assert entry["verdict"] == expected
+    # 1000 images, of which so many differ by 100 points: the standard error of a proportion, t(0.95, 999) = 1.6464
+    share = (wrong - 50) / 1000
+    half = 1.6464 * 100 * (share * (1 - share) / 999) ** 0.5
+    assert entry["values"]["equivalence_margin_points"]["mean"] == pytest.approx(100 * share + half, rel=1e-4)
 
 
 def test_a_claim_about_a_network_that_the_run_lacks_is_not_tested(tmp_path):

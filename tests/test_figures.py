@@ -5,6 +5,7 @@ import html
 import importlib
 import itertools
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -21,7 +22,10 @@ from unravel.figures import style
 from unravel.files import InputError
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
-MODULES = ("class_overview", "single_deletion", "training_curves")
+MODULES = (
+    "class_overview", "single_deletion", "random_deletion", "reordering", "path_gradients", "paths_left", "test_errors",
+    "training_curves",
+)  # fmt: skip
 T_975 = {2: 12.70620474, 3: 4.30265273}  # Student's t by the number of seeds, from any table
 
 # network, seed, deleted_position, downsampling, error_percent
@@ -62,6 +66,53 @@ def history_tables(folder):
     ]
 
 
+def random_deletion_tables(folder):
+    """Error 5 k + draw of seed s, plus s, after k deletions."""
+    header = ["network", "seed", "deleted_blocks", "draw", "error_percent"]
+    rows = [("resnet", seed, k, draw, 5 * k + draw + seed) for seed in (1, 2) for k in range(4) for draw in (1, 2, 3)]
+    return [write_csv(folder / "resnet.csv", header, rows)]
+
+
+def reordering_tables(folder):
+    """Error 10 (1 - tau), in bins of tau that do not touch."""
+    header = ["network", "seed", "swaps", "draw", "kendall_tau", "error_percent"]
+    rows = [("resnet", seed, k, 1, 1 - 0.1 * k, k) for seed in (1, 2) for k in range(5)]
+    return [write_csv(folder / "resnet.csv", header, rows)]
+
+
+def gradient_tables(folder, blocks=60):
+    """A path's norm falls by half a decade per block; the sum over a length is as large as one path."""
+    keys = [("resnet", seed, mode, 1) for seed in (1, 2) for mode in ("train", "eval")]
+    header = ["network", "seed", "batch_norm", "batch", "length", "log10_norm"]
+    lengths = range(blocks + 1)
+    sampled = [(*key, length, -length / 2) for key in keys for length in lengths for _ in range(3)]
+    exact = [(*key, length, -length / 2, 1 - 0.1**length, 1.0, 2e-7) for key in keys for length in lengths]
+    counts = [(0, length, math.comb(blocks, length)) for length in lengths]
+    return [
+        write_csv(folder / "gradients" / "resnet.sampled.csv", header, sampled),
+        write_csv(folder / "gradients" / "resnet.exact.csv", [*header, "cosine", "norm_ratio", "full_error"], exact),
+        write_csv(folder / "paths" / "resnet.csv", ["deleted_blocks", "length", "paths"], counts),
+    ]
+
+
+def path_count_tables(folder):
+    rows = [(d, x, math.comb(6 - d, x) / math.comb(6, x)) for d in (0, 1, 3) for x in range(7)]
+    return [write_csv(folder / "resnet.csv", ["deleted_blocks", "length", "fraction_left"], rows)]
+
+
+def prediction_tables(folder):
+    """Of 20 images, `resnet` gets its first `seed` wrong, `effective-paths` one more, and unscaled all."""
+    header = ["network", "seed", "convention", "image", "label", "predicted"]
+    wrong = {("resnet", "scaled"): 0, ("effective-paths", "scaled"): 1, ("effective-paths", "unscaled"): 20}
+    rows = [
+        (network, seed, convention, image, 0, int(image < seed + more))
+        for (network, convention), more in wrong.items()
+        for seed in (1, 2)
+        for image in range(20)
+    ]
+    return [write_csv(folder / "all.csv", header, rows)]
+
+
 def prepared_data(folder, classes=("<ant> & bee", "$cat_1$"), shape=(8, 8), labels=(0, 1, 1, 0, 1)):
     random = np.random.default_rng(0)
     labels = np.array(labels)
@@ -79,6 +130,11 @@ def inputs(tmp_path_factory):
     return {
         "class_overview": prepared_data(folder),
         "single_deletion": deletion_tables(folder / "deletions"),
+        "random_deletion": random_deletion_tables(folder / "random_deletions"),
+        "reordering": reordering_tables(folder / "reorderings"),
+        "path_gradients": gradient_tables(folder),
+        "paths_left": path_count_tables(folder / "left"),
+        "test_errors": prediction_tables(folder / "predictions"),
         "training_curves": history_tables(folder / "checkpoints"),
     }
 
@@ -202,6 +258,53 @@ def test_the_caption_of_the_training_curves(drawn):
     assert set(values["final_test_error_percent"]) == set(HISTORIES)
     for network, seeds in HISTORIES.items():
         assert_interval(values["final_test_error_percent"][network], [rows[-1][1] for rows in seeds])
+
+
+def test_the_caption_of_figure_5a(drawn):
+    values = read_values(drawn / "random_deletion.svg")
+    assert (values["draws"], values["most"], values["seeds"]) == (3, 3, [1, 2])
+    # of errors 5 k + 1 to 3 plus 1 to 2, the median is 5 k + 3.5
+    expected = {"0": 3.5, "1": 8.5, "2": 13.5, "3": 18.5}
+    assert values["networks"]["resnet"]["median_error_percent"] == expected
+    assert values["networks"]["resnet"]["largest_jump_points"] == 5
+
+
+def test_the_caption_of_figure_5b(drawn):
+    values = read_values(drawn / "reordering.svg")
+    assert (values["most"], values["seeds"]) == (4, [1, 2])
+    found = values["networks"]["resnet"]
+    assert found["rank_correlation"] == pytest.approx(1)
+    assert found["largest_jump_points"] == 1
+    assert found["lowest_tau"] == pytest.approx(0.6)
+    assert found["median_error_percent_at_most_swaps"] == 4
+
+
+def test_the_caption_of_figure_6(drawn):
+    values = read_values(drawn / "path_gradients.svg")
+    assert (values["network"], values["samples_per_length"], values["batches"]) == ("resnet", 3, 1)
+    assert values["largest_full_error"] == 2e-7
+    weights = [math.comb(60, k) * 10 ** (-k / 2) for k in range(61)]  # the paper's product
+    for found in values["modes"].values():
+        assert found["decades_per_block"] == pytest.approx(-0.5)
+        assert found["r_squared"] == pytest.approx(1)
+        assert found["estimated_percent_in_papers_range"] == pytest.approx(100 * sum(weights[5:18]) / sum(weights))
+        assert found["exact_first_length"] == 0
+        assert found["exact_last_length"] == 2  # norms 1, 0.32, 0.1: 1 - 10^-1.5 of a geometric series, above 0.95
+        assert found["explained_at"] == 2
+
+
+def test_the_caption_of_figure_7(drawn):
+    assert read_values(drawn / "paths_left.svg") == {"blocks": 6, "deleted": [1, 3]}
+
+
+def test_the_caption_of_the_test_errors(drawn):
+    values = read_values(drawn / "test_errors.svg")
+    assert_interval(values["networks"]["resnet"]["scaled"], [5, 10])
+    assert_interval(values["networks"]["effective-paths"]["scaled"], [10, 15])
+    assert values["networks"]["effective-paths"]["unscaled"]["mean"] == 100
+    (pair,) = values["pairs"]
+    assert (pair["first"], pair["second"]) == ("effective-paths", "resnet")
+    assert pair["seeds"] == {str(seed): {"only_first_wrong": 1, "only_second_wrong": 0, "p": 1} for seed in (1, 2)}
 
 
 def test_the_caption_of_the_class_overview(tmp_path):

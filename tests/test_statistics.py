@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from unravel.statistics import increase_after_deletion, mean_interval
+from unravel.statistics import increase_after_deletion, mcnemar, mean_interval
 
 
 @pytest.mark.parametrize("values", [[6.1, 6.4], [1, 2, 3], [0.0, 0.0, 0.0, 0.5], list(range(30))])
@@ -50,3 +50,10 @@ def test_an_increase_is_against_the_intact_network_of_the_same_name_and_seed():
     assert found.increase_points.tolist() == found.increase_by_hand.tolist() == [3.0, -0.5, 0.0, 80.0]
     assert found.intact_error_percent.tolist() == [6.0, 6.0, 7.0, 10.0]
     assert (found.deleted_position > 0).all()
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 0), (5, 5), (1, 9), (9, 1), (0, 12), (30, 41)])
+def test_mcnemar_sums_the_binomial_tails(first, second):
+    n = first + second
+    tail = sum(math.comb(n, k) for k in range(min(first, second) + 1)) / 2**n
+    assert mcnemar(first, second) == pytest.approx(min(1, 2 * tail))

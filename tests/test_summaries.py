@@ -89,3 +89,34 @@ def test_reordering_summary_bins_tau():
     assert values["largest_jump_points"] == 10  # medians 20, 10 and 2
     assert values["rank_correlation"] == pytest.approx(1)
     assert values["lowest_tau"] == 0.949
+
+
+def predictions_of(network, wrong_images, convention="scaled", seed=1, images=10):
+    table = pd.DataFrame({"image": range(images), "label": 3})
+    table["predicted"] = [8 if image in wrong_images else 3 for image in table.image]
+    return table.assign(network=network, seed=seed, convention=convention)
+
+
+def test_test_error_summary_counts_images_that_only_one_network_gets_wrong():
+    table = pd.concat(
+        [
+            predictions_of("one", {0, 1, 2}),
+            predictions_of("one", {5}, seed=2),
+            predictions_of("two", {2, 3, 4, 5, 6, 7, 8}),
+            predictions_of("two", set(), seed=2),
+            predictions_of("two", set(range(10)), convention="unscaled"),
+            predictions_of("two", set(range(8)), convention="unscaled", seed=2),
+        ]
+    )
+    values = summaries.test_error(table)
+    assert values["networks"]["one"]["scaled"].mean == pytest.approx(20)
+    assert values["networks"]["two"]["scaled"].mean == pytest.approx(35)
+    assert values["networks"]["two"]["unscaled"].mean == pytest.approx(90)
+    assert values["networks"]["two"]["unscaled"].n == 2
+    assert "unscaled" not in values["networks"]["one"]
+    (pair,) = values["pairs"]
+    assert (pair["first"], pair["second"]) == ("one", "two")
+    # seed 1: only one wrong: 0, 1; only two wrong: 3 to 8. 8 images, 2 or fewer heads: (1 + 8 + 28) / 256, twice
+    assert pair["seeds"]["1"] == {"only_first_wrong": 2, "only_second_wrong": 6, "p": pytest.approx(2 * 37 / 256)}
+    assert pair["seeds"]["2"] == {"only_first_wrong": 1, "only_second_wrong": 0, "p": 1}
+    assert values["images"] == 10

@@ -20,9 +20,10 @@ ROOT = Path(__file__).resolve().parents[1]
 RUN = Path("results/ci")
 FIGURES = (
     "single-deletion", "random-deletion", "reordering", "path-gradients", "paths-left", "stochastic-depth",
-    "training-curves", "class-overview",
+    "test-errors", "training-curves", "class-overview",
 )  # fmt: skip
-REDRAWN = {f"figure_{number}": 1 for number in ("3", "5a", "5b", "6", "8")}
+REDRAWN = {f"figure_{number}": 1 for number in ("3", "5a", "5b", "6", "8", "errors")}
+MEASURED = {"predictions": 8, "lesions": 10, "gradients": 2}
 TRAIN = ("--config", RUN / "config.yaml", "--data", RUN / "data/digits/manifest.json", "--network", "resnet")
 
 
@@ -101,13 +102,22 @@ def test_a_second_call_does_nothing_and_says_so(checkout):
 @pytest.mark.parametrize(
     ("change", "jobs"),
     [
-        ("training={learning_rate: 0.2}", {"train": 8, "lesions": 10, "gradients": 2, **REDRAWN, "figure_training": 1}),
-        ("networks={vgg: {channels: 4}}", {"train": 2, "lesions": 2, "figure_3": 1, "figure_training": 1}),
-        ("evaluation={batch_size: 7}", {"lesions": 10, "figure_3": 1, "figure_5a": 1, "figure_5b": 1, "figure_8": 1}),
+        ("training={learning_rate: 0.2}", {"train": 8, **MEASURED, **REDRAWN, "figure_training": 1}),
+        (
+            "networks={vgg: {channels: 4}}",
+            {"train": 2, "predictions": 2, "lesions": 2, "figure_3": 1, "figure_errors": 1, "figure_training": 1},
+        ),
+        (
+            "evaluation={batch_size: 7}",
+            {"predictions": 8, "lesions": 10, **{figure: 1 for figure in REDRAWN if figure != "figure_6"}},
+        ),
         ("random_deletions={draws: 4}", {"lesions": 2, "figure_5a": 1}),
         ("gradients={batches: 1}", {"gradients": 2, "figure_6": 1}),
         ("deletions={figure_3: [resnet]}", {"figure_3": 1}),
-        ("seeds=[1, 2, 3]", {"train": 4, "lesions": 5, "gradients": 1, **REDRAWN, "figure_training": 1}),
+        (
+            "seeds=[1, 2, 3]",
+            {"train": 4, "predictions": 4, "lesions": 5, "gradients": 1, **REDRAWN, "figure_training": 1},
+        ),
         ("execution={checkpoint_every: 1}", {}),
     ],
 )

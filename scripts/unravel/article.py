@@ -106,12 +106,15 @@ def trace(record: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -
 
 
 def network_summary(run: Path, name: str, seeds: tuple[int, ...], records: Mapping[str, Any]) -> dict[str, Any]:
-    """A network's size, test error over seeds and training time, from its checkpoints' job records."""
+    """A network's size, test error over seeds, training time and speed, from its checkpoints' job records."""
     jobs = [find(records, f"checkpoints/{name}/seed{seed}") for seed in seeds]
+    rates = [job["facts"]["images_per_second"] for job in jobs if job["facts"]["images_per_second"]]
     return {
         "parameters": jobs[0]["facts"]["parameters"],
         "test_error_percent": mean_interval([job["facts"]["test_error_percent"] for job in jobs]),
         "seconds": sum(job["seconds"] for job in jobs) / len(jobs),
+        # none where a killed job had only its outputs left to write
+        "images_per_second": sum(rates) / len(rates) if rates else None,
         "checkpoints": [f"{run.as_posix()}/checkpoints/{name}/seed{seed}.safetensors" for seed in seeds],
     }
 
