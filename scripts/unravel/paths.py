@@ -18,7 +18,6 @@ from torch.nn.functional import cross_entropy
 from unravel.networks import Block, Network
 
 CHUNK_ELEMENTS = 2**20  # numbers in the cotangents sent through a block at once: fits a CPU's cache, bounds memory
-RESCALE_EVERY = 8  # blocks between two rescalings: far more often than float32 needs to underflow
 
 
 @dataclass(frozen=True)
@@ -64,17 +63,17 @@ def pull_back(output: Tensor | None, x: Tensor, cotangents: Tensor) -> Tensor:
         return cotangents
     if len(cotangents) == 0:
         return cotangents.new_empty((0, *x.shape))
+    # torch.vmap makes one batch of all paths; autograd's own is_grads_batched would loop over them here.
+    product = torch.vmap(lambda cotangent: torch.autograd.grad(output, x, cotangent, retain_graph=True)[0])
     chunks = torch.split(cotangents, max(1, CHUNK_ELEMENTS // output.numel()))
-    return torch.cat(
-        [torch.autograd.grad(output, x, chunk, retain_graph=True, is_grads_batched=True)[0] for chunk in chunks]
-    )
+    return torch.cat([product(chunk) for chunk in chunks])
 
 
 @dataclass(frozen=True)
 class Scaled:
-    """Vectors as unit vectors times exp(log_norm), so that the gradient of a long path is a number and not zero.
+    """Vectors times exp(log_norm), so that the gradient of a long path is a number and not zero.
 
-    vectors: (paths, *shape). log_norm: (paths,); minus infinity for a vector of zeros.
+    vectors: (paths, *shape), of unit norm but for zeros. log_norm: (paths,); minus infinity for a vector of zeros.
     """
 
     vectors: Tensor
@@ -82,10 +81,10 @@ class Scaled:
 
 
 def rescaled(vectors: Tensor, log_norm: Tensor) -> Scaled:
-    """Move each vector's norm into its log_norm."""
+    """Move each vector's norm into its log_norm, in place."""
     norms = vectors.flatten(1).norm(dim=1)
-    unit = torch.where(norms > 0, norms, 1)
-    return Scaled(vectors / _like(unit, vectors), log_norm + norms.log())
+    vectors /= _like(torch.where(norms > 0, norms, 1), vectors)
+    return Scaled(vectors, log_norm + norms.log())
 
 
 def _like(values: Tensor, vectors: Tensor) -> Tensor:
@@ -95,26 +94,25 @@ def _like(values: Tensor, vectors: Tensor) -> Tensor:
 def sampled_log_norms(tape: Tape, paths: Sequence[Sequence[int]]) -> Tensor:
     """Log of the gradient norm at the first block along each path alone, for paths given as their residual blocks.
 
-    All paths are followed together, from the last block to the first: a path of length k costs k residual products.
+    All paths are followed together, from the last block to the first, and those that agree so far are followed once: a
+    path of length k costs at most k residual products.
     """
     passes = torch.zeros(len(paths), len(tape.blocks), dtype=torch.bool, device=tape.top.device)
     for path, members in zip(passes, paths, strict=True):
         path[list(members)] = True
-    vectors = tape.top.repeat(len(paths), *[1] * tape.top.dim())
-    log_norm = torch.zeros(len(paths), dtype=tape.top.dtype, device=tape.top.device)
+    group = torch.zeros(len(paths), dtype=torch.long, device=tape.top.device)  # which vector each path shares
+    vectors, log_norm = tape.top[None], tape.top.new_zeros(1)
     for place in reversed(range(len(tape.blocks))):
         x, residual, skip = tape.blocks[place]
-        through = passes[:, place]
-        passed = pull_back(residual, x, vectors[through])
-        if skip is not None:
-            skipped = pull_back(skip, x, vectors[~through])
-            vectors = vectors.new_empty((len(paths), *x.shape))
-            vectors[~through] = skipped
-        vectors[through] = passed  # along an identity, nothing changes for the others
-        if place % RESCALE_EVERY == 0:
-            held = rescaled(vectors, log_norm)
-            vectors, log_norm = held.vectors, held.log_norm
-    return log_norm
+        parted, group = torch.unique(2 * group + passes[:, place], return_inverse=True)
+        parent, through = parted // 2, parted % 2 == 1
+        passed = pull_back(residual, x, vectors[parent[through]])
+        skipped = pull_back(skip, x, vectors[parent[~through]])
+        vectors = vectors.new_empty((len(parted), *x.shape))
+        vectors[through], vectors[~through] = passed, skipped
+        held = rescaled(vectors, log_norm[parent])
+        vectors, log_norm = held.vectors, held.log_norm
+    return log_norm[group]
 
 
 def exact_by_length(tape: Tape) -> Scaled:
@@ -123,22 +121,21 @@ def exact_by_length(tape: Tape) -> Scaled:
     From the last block to the first, G_i[k] = S_i^T G_{i+1}[k] + J_i^T G_{i+1}[k-1]: a path of length k from block i on
     either skips block i or passes its branch. n(n+1)/2 residual products give every length at once.
     """
-    held = rescaled(tape.top[None], torch.zeros(1, dtype=tape.top.dtype, device=tape.top.device))
+    held = rescaled(tape.top[None].clone(), tape.top.new_zeros(1))
     for x, residual, skip in reversed(tape.blocks):
         skipped, passed = pull_back(skip, x, held.vectors), pull_back(residual, x, held.vectors)
-        held = _add_shifted(Scaled(skipped, held.log_norm), Scaled(passed, held.log_norm))
+        held = _add_shifted(skipped, passed, held.log_norm)
     return held
 
 
-def _add_shifted(skipped: Scaled, passed: Scaled) -> Scaled:
+def _add_shifted(skipped: Tensor, passed: Tensor, log_norm: Tensor) -> Scaled:
     """Row k is row k of `skipped` plus row k-1 of `passed`; each sum is taken relative to its larger term's scale."""
-    nothing = skipped.log_norm.new_full((1,), -math.inf)
-    log_skipped = torch.cat([skipped.log_norm, nothing])
-    log_passed = torch.cat([nothing, passed.log_norm])
+    nothing = log_norm.new_full((1,), -math.inf)
+    log_skipped, log_passed = torch.cat([log_norm, nothing]), torch.cat([nothing, log_norm])
     scale = torch.maximum(log_skipped, log_passed)
-    zeros = torch.zeros_like(skipped.vectors[:1])
-    vectors = torch.cat([skipped.vectors, zeros]) * _like((log_skipped - scale).exp(), skipped.vectors)
-    vectors += torch.cat([zeros, passed.vectors]) * _like((log_passed - scale).exp(), passed.vectors)
+    vectors = skipped.new_zeros((len(scale), *skipped.shape[1:]))
+    torch.mul(skipped, _like((log_skipped - scale).exp()[:-1], skipped), out=vectors[:-1])
+    vectors[1:].addcmul_(passed, _like((log_passed - scale).exp()[1:], passed))
     return rescaled(vectors, scale)
 
 
