@@ -1,8 +1,10 @@
 """Train one network with one seed; a training that was interrupted goes on where its last saved state is."""
 
 import argparse
+import signal
 import statistics
 import sys
+import threading
 from dataclasses import asdict
 from pathlib import Path
 
@@ -28,6 +30,10 @@ def main() -> None:
     parser.add_argument("--history", type=Path, required=True, help="CSV file to write, one row per epoch")
     parser.add_argument("--record", type=Path, required=True, help="JSON job record to write")
     arguments = parser.parse_args()
+
+    stopping = threading.Event()
+    for asked in (signal.SIGTERM, signal.SIGINT):  # a time limit, a preemption, Ctrl-C: save first, then end
+        signal.signal(asked, lambda *_: stopping.set())
 
     settings = config.read(arguments.config)
     network_settings = config.network(settings, arguments.network)
@@ -76,6 +82,7 @@ def main() -> None:
                 arguments.seed,
                 saving,
                 report,
+                stopping.is_set,
             )
         tables.write(arguments.history, pd.DataFrame([asdict(epoch) for epoch in history]))
         card = checkpoints.Card(
@@ -102,4 +109,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_command_line(main)
+    try:
+        run_command_line(main)
+    except training.Stopped as stopped:
+        sys.exit(f"{stopped}; its state is saved, and the same command goes on from there")

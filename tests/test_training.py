@@ -26,8 +26,9 @@ def fresh(settings=RESNET, seed=1):
     return network
 
 
-def run(network, make_split, saving, recipe=RECIPE, sampling=ALL, seed=1, report=lambda *_: None):
-    return training.train(network, make_split(n=70), make_split(n=20, seed=9), recipe, sampling, seed, saving, report)
+def run(network, make_split, saving, recipe=RECIPE, sampling=ALL, seed=1, report=lambda *_: None, stop=lambda: False):
+    splits = make_split(n=70), make_split(n=20, seed=9)
+    return training.train(network, *splits, recipe, sampling, seed, saving, report, stop)
 
 
 @pytest.fixture
@@ -146,6 +147,22 @@ def test_a_resumed_training_ends_bit_for_bit_where_the_uninterrupted_one_does(ma
     again = run(resumed, make_split, saving, sampling=sampling, report=lambda epoch, _: epochs.append(epoch.epoch))
     assert epochs == [3, 4]  # saved after epoch 2
     assert again == history
+    for (name, value), expected in zip(resumed.state_dict().items(), whole.state_dict().values(), strict=True):
+        assert torch.equal(value, expected), name
+
+
+@pytest.mark.parametrize("steps_done", [0, 1, 7, 10])  # 5 steps an epoch: between epochs and in the middle of one
+def test_a_training_asked_to_stop_saves_and_ends_as_the_uninterrupted_one(make_split, saving, steps_done):
+    sampling = ExactlyBlocks(scheme="exactly", blocks=2)
+    whole = fresh()
+    history = run(whole, make_split, saving, sampling=sampling)
+    saving.path.unlink()
+    answers = iter([False] * steps_done + [True])
+    expected = f"stopped before step {steps_done % 5 + 1} of 5 in epoch {steps_done // 5 + 1} of 4"
+    with pytest.raises(training.Stopped, match=expected):
+        run(fresh(), make_split, saving, sampling=sampling, stop=lambda: next(answers))
+    resumed = fresh(seed=99)
+    assert run(resumed, make_split, saving, sampling=sampling) == history
     for (name, value), expected in zip(resumed.state_dict().items(), whole.state_dict().values(), strict=True):
         assert torch.equal(value, expected), name
 

@@ -234,6 +234,26 @@ def test_a_training_killed_twice_ends_in_the_same_bytes_as_one_left_alone(checko
     assert not resume.exists()
 
 
+def test_a_training_told_to_end_saves_says_so_and_goes_on_where_it_was(checkout, longer):
+    arguments, folder = longer
+    assert script(checkout, "train", *arguments("alone")).returncode == 0
+    command = [sys.executable, "scripts/train.py", *map(str, arguments("stopped"))]
+    with subprocess.Popen(command, cwd=checkout, stderr=subprocess.PIPE, text=True) as job:
+        for line in job.stderr:
+            if line.startswith("epoch 4 of 40"):
+                job.send_signal(signal.SIGTERM)
+                break
+        *_, said = job.stderr.read().splitlines()
+    assert job.returncode == 1
+    found = re.match(r"stopped before step \d+ of \d+ in epoch (\d+) of 40; its state is saved, and the same", said)
+    assert found, said
+    assert not (folder / "stopped" / "seed1.safetensors").exists()
+    again = script(checkout, "train", *arguments("stopped"))
+    assert again.stderr.startswith(f"epoch {found[1]} of 40")
+    for name in ("seed1.safetensors", "h.csv"):
+        assert sha256(folder / "stopped" / name) == sha256(folder / "alone" / name)
+
+
 def test_a_killed_pipeline_goes_on_and_ends_in_the_same_checkpoints(checkout, empty_checkout, tmp_path):
     folder = tmp_path / "unravel"
     shutil.copytree(empty_checkout, folder)

@@ -1,6 +1,6 @@
 """Training: one straight loop for all four schemes (plain, VGG, stochastic depth, effective paths), on CPU or GPU.
 
-Every random choice comes from a generator keyed by (seed, epoch), so a run resumed after any epoch goes on exactly as
+Every random choice comes from a generator keyed by (seed, epoch), so a run resumed after any step goes on exactly as
 the uninterrupted one would. On one machine type with one thread count the CPU result is the same to the last bit.
 """
 
@@ -39,6 +39,19 @@ class Epoch:
 
 
 @dataclass(frozen=True)
+class Progress:
+    """Where a training stands: its finished epochs, and the loss of each step (steps,) and wrong images of the next."""
+
+    history: list[Epoch]
+    losses: Tensor
+    wrong: Tensor
+
+
+class Stopped(Exception):  # noqa: N818 (no error: the training goes on when called again)
+    """A training that was asked to stop has saved its state and ended before its last epoch."""
+
+
+@dataclass(frozen=True)
 class Saving:
     """Where to save the state to resume from, how often (in epochs), and what must agree for it to be used."""
 
@@ -56,36 +69,50 @@ def train(
     seed: int,
     saving: Saving,
     report: Callable[[Epoch, float], None],
+    stop: Callable[[], bool] = lambda: False,
 ) -> list[Epoch]:
     """Train `network` in place and return its history; call `report` with each epoch and its images per second.
 
-    Raises InputError if the loss stops being finite or stays at chance.
+    `stop` is asked before every step; once it says yes, the state is saved and Stopped raised. Raises InputError if the
+    loss stops being finite or stays at chance.
     """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(
         network.parameters(), lr=settings.learning_rate, momentum=settings.momentum, weight_decay=settings.weight_decay
     )
-    history = resume(network, optimizer, saving)
+    progress = resume(network, optimizer, saving)
+    history = progress.history
+    steps = steps_per_epoch(len(train_split.labels), settings)
     for epoch in range(len(history) + 1, settings.epochs + 1):
-        clock = time.perf_counter()
-        losses, wrong = train_epoch(network, optimizer, train_split, settings, sampling, seed, epoch)
-        check_losses(losses.tolist(), epoch, settings)
+        clock, steps_before = time.perf_counter(), len(progress.losses)
+        progress = train_epoch(network, optimizer, train_split, settings, sampling, seed, progress, stop)
+        losses = progress.losses.tolist()  # waits for the device, so the clock tells the truth
         seconds = time.perf_counter() - clock
+        if len(losses) < steps:
+            save_state(network, optimizer, saving, progress)
+            raise Stopped(f"stopped before step {len(losses) + 1} of {steps} in epoch {epoch} of {settings.epochs}")
+        check_losses(losses, epoch, settings)
         history.append(
             Epoch(
                 epoch=epoch,
-                step=epoch * len(losses),
+                step=epoch * steps,
                 learning_rate=optimizer.param_groups[0]["lr"],
-                train_loss=float(losses.mean()),
-                train_error_percent=100 * int(wrong) / len(train_split.labels),
+                train_loss=float(progress.losses.mean()),
+                train_error_percent=100 * int(progress.wrong) / len(train_split.labels),
                 test_error_percent=test_error(network, test_split),
             )
         )
         check_progress(history, train_split, settings)
-        report(history[-1], len(train_split.labels) / seconds)
+        report(history[-1], len(train_split.labels) * (1 - steps_before / steps) / seconds)
+        progress = at_epoch_start(history)
         if epoch % saving.every == 0 and epoch < settings.epochs:
-            save_state(network, optimizer, saving, history)
+            save_state(network, optimizer, saving, progress)
     return history
+
+
+def at_epoch_start(history: list[Epoch]) -> Progress:
+    """These epochs finished, and nothing of the next one done."""
+    return Progress(history, torch.zeros(0), torch.zeros((), dtype=torch.long))
 
 
 def train_epoch(
@@ -95,30 +122,35 @@ def train_epoch(
     settings: Training,
     sampling: BlockSampling,
     seed: int,
-    epoch: int,
-) -> tuple[Tensor, Tensor]:
-    """One pass over the training images: each step's loss (steps,) and how many images were wrong, on the device."""
+    progress: Progress,
+    stop: Callable[[], bool],
+) -> Progress:
+    """The rest of one pass over the training images; not all of it if `stop` says so."""
     network.train()
     device, n_images = split.labels.device, len(split.labels)
+    epoch, done = len(progress.history) + 1, len(progress.losses)
     steps = steps_per_epoch(n_images, settings)
     generator = random_generator(seed, epoch)
     draws = draw_epoch(n_images, settings.augmentation, generator, device)
     wirings = draw_wirings(network, sampling, steps, generator)
     losses = torch.zeros(steps, device=device)
-    wrong = torch.zeros((), dtype=torch.long, device=device)
-    for step, wiring in enumerate(wirings):
+    losses[:done] = progress.losses.to(device)
+    wrong = progress.wrong.to(device)
+    for step in range(done, steps):
+        if stop():
+            return Progress(progress.history, losses[:step], wrong)
         start = step * settings.batch_size
         images, labels = training_batch(split, draws, settings.augmentation.pad, start, start + settings.batch_size)
         optimizer.param_groups[0]["lr"] = learning_rate((epoch - 1) * steps + step, settings.epochs * steps, settings)
         optimizer.zero_grad()  # to None: a block that is not trained on this batch is left as it is
         with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
-            logits = network(images, wiring)
+            logits = network(images, wirings[step])
         loss = cross_entropy(logits.float(), labels)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         losses[step] = loss.detach()
-        wrong += (logits.argmax(dim=1) != labels).sum()
-    return losses, wrong
+        wrong = wrong + (logits.argmax(dim=1) != labels).sum()  # stays on the device: no step waits for it
+    return Progress(progress.history, losses, wrong)
 
 
 def steps_per_epoch(n_images: int, settings: Training) -> int:
@@ -178,24 +210,25 @@ def check_progress(history: list[Epoch], split: Split, settings: Training) -> No
         )
 
 
-def save_state(network: Network, optimizer: torch.optim.SGD, saving: Saving, history: list[Epoch]) -> None:
-    """Save weights, BN statistics, momentum and history after an epoch."""
+def save_state(network: Network, optimizer: torch.optim.SGD, saving: Saving, progress: Progress) -> None:
+    """Save weights, BN statistics, momentum and progress."""
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+    tensors |= {"progress.losses": progress.losses, "progress.wrong": progress.wrong}
     for name, parameter in network.named_parameters():
         momentum = optimizer.state[parameter].get("momentum_buffer")
         if momentum is not None:  # a block never yet drawn has none
             tensors[f"momentum.{name}"] = momentum
-    description = {"fingerprint": saving.fingerprint, "history": [vars(row) for row in history]}
+    description = {"fingerprint": saving.fingerprint, "history": [vars(row) for row in progress.history]}
     checkpoints.write_tensors(saving.path, tensors, description)
 
 
-def resume(network: Network, optimizer: torch.optim.SGD, saving: Saving) -> list[Epoch]:
-    """Restore what `save_state` saved and return the history so far; an empty one if there is nothing to resume.
+def resume(network: Network, optimizer: torch.optim.SGD, saving: Saving) -> Progress:
+    """Restore what `save_state` saved and return how far it was; nothing done if there is nothing to resume.
 
     Raises InputError if the saved state belongs to other settings, data, seed or torch version.
     """
     if not saving.path.exists():
-        return []
+        return at_epoch_start([])
     tensors, description = checkpoints.read_tensors(saving.path)
     saved = description.get("fingerprint", {})
     for key, value in saving.fingerprint.items():
@@ -209,4 +242,5 @@ def resume(network: Network, optimizer: torch.optim.SGD, saving: Saving) -> list
         if f"momentum.{name}" in tensors:
             momentum = torch.empty_like(parameter).copy_(tensors[f"momentum.{name}"])
             optimizer.state[parameter]["momentum_buffer"] = momentum.detach()
-    return [Epoch(**row) for row in description["history"]]
+    history = [Epoch(**row) for row in description["history"]]
+    return Progress(history, tensors["progress.losses"], tensors["progress.wrong"])
