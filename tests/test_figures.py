@@ -21,7 +21,8 @@ from unravel.figures import style
 from unravel.files import InputError
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
-MODULES = ("class_overview", "single_deletion", "training_curves")
+MEASURED = ("class_overview", "single_deletion", "training_curves")
+MODULES = (*MEASURED, "unraveled_view")
 T_975 = {2: 12.70620474, 3: 4.30265273}  # Student's t by the number of seeds, from any table
 
 # network, seed, deleted_position, downsampling, error_percent
@@ -62,6 +63,12 @@ def history_tables(folder):
     ]
 
 
+def path_tables(folder):
+    header = ["network", "deleted", "path", "branches", "length", "left"]
+    rows = [("residual", "10", path, "", 0, path[0] == "0") for path in ("00", "10", "01", "11")]
+    return [write_csv(folder / "residual.csv", header, rows)]
+
+
 def prepared_data(folder, classes=("<ant> & bee", "$cat_1$"), shape=(8, 8), labels=(0, 1, 1, 0, 1)):
     random = np.random.default_rng(0)
     labels = np.array(labels)
@@ -80,6 +87,7 @@ def inputs(tmp_path_factory):
         "class_overview": prepared_data(folder),
         "single_deletion": deletion_tables(folder / "deletions"),
         "training_curves": history_tables(folder / "checkpoints"),
+        "unraveled_view": path_tables(folder / "single_paths"),
     }
 
 
@@ -127,7 +135,7 @@ def test_the_same_tables_give_the_same_bytes_in_another_process(inputs, drawn, t
         assert there[name] == content, name
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", MEASURED)
 def test_a_figure_says_itself_which_kind_of_run_it_shows(inputs, tmp_path, module):
     texts = {}
     for scale in style.RUN_NOTES:
