@@ -258,6 +258,31 @@ def test_numbers_in_the_text_are_those_of_the_files(page):
     assert f"{facts['test_error_percent']:.2f} (n = 1)" in cells
 
 
+def test_the_equations_name_each_branch_as_often_as_the_unraveled_view(page):
+    values = json.loads((RUN / "figures" / "unraveled-view.json").read_text())
+    (math,) = page.all("math")
+    equations = "".join(row.text for row in math.all("mtr")).replace("\n", "").replace(" ", "").split("=")
+    assert equations == [
+        "y3",
+        "y2+f3(y2)",
+        "y1+f2(y1)+f3(y1+f2(y1))",
+        "y0+f1(y0)+f2(y0+f1(y0))+f3(y0+f1(y0)+f2(y0+f1(y0)))",
+    ]
+    assert [equations[-1].count(f"f{block}") for block in (1, 2, 3)] == values["copies"]
+    assert equations[-1].count("y0") == values["paths"]["residual"]
+
+
+def test_the_captions_of_figures_1_and_2_count_the_paths_of_their_tables(page):
+    shown = {slug: " ".join(figure.all("figcaption")[0].text.split()) for slug, figure in figures(page).items()}
+    assert "8 paths lead from the input to the output of 3 residual blocks" in shown["unraveled-view"]
+    assert "f1 is there 4 times, f2 is there 2 times, f3 is there 1 time." in shown["unraveled-view"]
+    left = "Without block 2 of 3, 4 of 8 paths of the residual network are left, and 0 of 1 of the plain network."
+    assert left in shown["unraveled-deletion"]
+    table = figures(page)["unraveled-deletion"].all("tbody")[0]
+    cells = [[cell.text for cell in row.all("td")] for row in table.all("tr")]
+    assert ["residual", "010", "011", "f2 f3", "2", "False"] in cells  # names keep their zeros
+
+
 def test_writing_twice_gives_the_same_page(folder):
     first, second = (article.write(RUN, ROOT / "report") for _ in range(2))
     assert first == second == (RUN / "report.html").read_text(encoding="utf-8")

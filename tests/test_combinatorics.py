@@ -5,9 +5,20 @@ from fractions import Fraction
 
 import pytest
 
-from unravel.combinatorics import counts_by_length, fraction_left
+from unravel.combinatorics import counts_by_length, every_path, fraction_left
 
 ALL_PATHS = [path for length in range(6) for path in itertools.combinations(range(5), length)]
+
+
+@pytest.mark.parametrize("blocks", [0, 1, 4, 7])
+def test_every_path_is_listed_once(blocks):
+    choices = list(itertools.product((False, True), repeat=blocks))
+    expected = [tuple(itertools.compress(range(1, blocks + 1), choice)) for choice in choices]
+    assert sorted(every_path(blocks)) == sorted(expected)
+
+
+def test_each_block_appends_the_paths_that_pass_it():
+    assert every_path(3) == [(), (1,), (2,), (1, 2), (3,), (1, 3), (2, 3), (1, 2, 3)]
 
 
 def test_path_counts_match_enumeration():

@@ -22,10 +22,11 @@ from unravel.figures import style
 from unravel.files import InputError
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
-MODULES = (
+MEASURED = (
     "class_overview", "single_deletion", "random_deletion", "reordering", "path_gradients", "paths_left", "test_errors",
     "training_curves",
 )  # fmt: skip
+MODULES = (*MEASURED, "unraveled_view")
 T_975 = {2: 12.70620474, 3: 4.30265273}  # Student's t by the number of seeds, from any table
 
 # network, seed, deleted_position, downsampling, error_percent
@@ -113,6 +114,12 @@ def prediction_tables(folder):
     return [write_csv(folder / "all.csv", header, rows)]
 
 
+def path_tables(folder):
+    header = ["network", "deleted", "path", "branches", "length", "left"]
+    rows = [("residual", "10", path, "", 0, path[0] == "0") for path in ("00", "10", "01", "11")]
+    return [write_csv(folder / "residual.csv", header, rows)]
+
+
 def prepared_data(folder, classes=("<ant> & bee", "$cat_1$"), shape=(8, 8), labels=(0, 1, 1, 0, 1)):
     random = np.random.default_rng(0)
     labels = np.array(labels)
@@ -136,6 +143,7 @@ def inputs(tmp_path_factory):
         "paths_left": path_count_tables(folder / "left"),
         "test_errors": prediction_tables(folder / "predictions"),
         "training_curves": history_tables(folder / "checkpoints"),
+        "unraveled_view": path_tables(folder / "single_paths"),
     }
 
 
@@ -183,7 +191,7 @@ def test_the_same_tables_give_the_same_bytes_in_another_process(inputs, drawn, t
         assert there[name] == content, name
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", MEASURED)
 def test_a_figure_says_itself_which_kind_of_run_it_shows(inputs, tmp_path, module):
     texts = {}
     for scale in style.RUN_NOTES:

@@ -19,8 +19,8 @@ from unravel.files import sha256
 ROOT = Path(__file__).resolve().parents[1]
 RUN = Path("results/ci")
 FIGURES = (
-    "single-deletion", "random-deletion", "reordering", "path-gradients", "paths-left", "stochastic-depth",
-    "test-errors", "training-curves", "class-overview",
+    "unraveled-view", "unraveled-deletion", "single-deletion", "random-deletion", "reordering", "path-gradients",
+    "paths-left", "stochastic-depth", "test-errors", "training-curves", "class-overview",
 )  # fmt: skip
 REDRAWN = {f"figure_{number}": 1 for number in ("3", "5a", "5b", "6", "8", "errors")}
 MEASURED = {"predictions": 8, "lesions": 10, "gradients": 2}
@@ -149,7 +149,21 @@ def test_changed_summaries_redraw_figures_and_judge_claims_but_train_nothing(che
         jobs = planned(checkout)
     finally:
         code.write_text(content)
-    assert set(jobs) == {*REDRAWN, "figure_7", "figure_training", "figure_classes", "claims", "report"}
+    assert set(jobs) == {
+        *REDRAWN,
+        "figure_1",
+        "figure_2",
+        "figure_7",
+        "figure_training",
+        "figure_classes",
+        "claims",
+        "report",
+    }
+
+
+@pytest.mark.parametrize(("figure", "tables"), [("figure_1", 1), ("figure_2", 2)])
+def test_a_drawing_of_paths_needs_no_network(empty_checkout, figure, tables):
+    assert planned(empty_checkout, figure) == {"list_paths": tables, figure: 1}
 
 
 def test_the_plan_reads_as_sentences(empty_checkout):

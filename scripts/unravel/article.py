@@ -12,7 +12,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from unravel import config
+from unravel import config, tables
 from unravel.data.preparation import read_manifest
 from unravel.files import InputError
 from unravel.statistics import Interval, mean_interval
@@ -148,8 +148,8 @@ def read_picture(run: Path, slug: str, records: Mapping[str, dict[str, Any]]) ->
             suffix: f"data:{MEDIA_TYPES[suffix]};base64,{base64.b64encode(content).decode()}"
             for suffix, content in contents.items()
         },
-        # names are text, also where they are digits ("007") or what pandas takes for a missing value ("null")
-        table=pd.read_csv(path.with_suffix(".csv"), dtype={"class": str, "network": str}, keep_default_na=False),
+        # names are text, also what pandas takes for a missing value ("null")
+        table=pd.read_csv(path.with_suffix(".csv"), dtype=tables.TEXT, keep_default_na=False),
         values=values,
         record=find(records, f"figures/{slug}"),
     )

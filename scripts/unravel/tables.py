@@ -8,6 +8,8 @@ import pandas as pd
 from unravel.files import InputError, atomic
 
 NUMBER_FORMAT = "%.10g"
+# Columns that hold text, also where it looks like a number: a network may be called 110, a path 011.
+TEXT = dict.fromkeys(("class", "network", "path", "deleted"), str)
 
 
 def write(path: Path | str, table: pd.DataFrame) -> None:
@@ -22,8 +24,8 @@ def read(paths: Iterable[Path | str], columns: Iterable[str]) -> pd.DataFrame:
     tables = []
     for path in paths:
         try:
-            # A network may be called 110 or null: names are text, and only an empty cell is missing.
-            table = pd.read_csv(path, dtype={"network": str}, keep_default_na=False, na_values=[""])
+            # Only an empty cell is missing: a network may be called null.
+            table = pd.read_csv(path, dtype=TEXT, keep_default_na=False, na_values=[""])
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise InputError(f"{path}: cannot be read as a table ({reason}); delete it and measure again") from error

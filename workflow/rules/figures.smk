@@ -27,6 +27,28 @@ rule figure_3:
         " --output {output.svg} --record {output.record} 2> {log}"
 
 
+use rule figure_3 as figure_1 with:
+    input:
+        module="scripts/unravel/figures/unraveled_view.py",
+        shared=SHARED_CODE,
+        data=expand(rules.list_paths.output.table, kind="residual", lesion="intact"),
+    pathvars:
+        figure="unraveled-view",
+    message:
+        "Draw Figure 1: a residual network, unraveled"
+
+
+use rule figure_3 as figure_2 with:
+    input:
+        module="scripts/unravel/figures/unraveled_view.py",
+        shared=SHARED_CODE,
+        data=expand(rules.list_paths.output.table, kind=["residual", "plain"], lesion="without-block-2"),
+    pathvars:
+        figure="unraveled-deletion",
+    message:
+        "Draw Figure 2: the paths that deleting one block leaves"
+
+
 use rule figure_3 as figure_5a with:
     input:
         module="scripts/unravel/figures/random_deletion.py",
@@ -120,6 +142,8 @@ use rule figure_3 as figure_classes with:
 
 
 FIGURES = [
+    rules.figure_1.output,
+    rules.figure_2.output,
     rules.figure_3.output,
     rules.figure_5a.output,
     rules.figure_5b.output,

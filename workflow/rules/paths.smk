@@ -1,4 +1,4 @@
-# How many paths there are of each length, and how much gradient they carry.
+# Which paths there are, how many of each length, and how much gradient they carry.
 GRADIENTS = "<run>/measurements/gradients/{network}-seed{seed}"
 
 
@@ -16,6 +16,32 @@ rule count_paths:
         "Count the paths of {wildcards.network}"
     shell:
         "python scripts/count_paths.py --blocks {params.blocks} --output {output.table} --record {output.record} 2> {log}"
+
+
+# The small networks that the paper's Figures 1 and 2 draw, whatever the run's own networks are.
+DRAWN_BLOCKS = 3
+DRAWN_DELETIONS = {"intact": [], "without-block-2": [2]}
+
+
+rule list_paths:
+    output:
+        table="<run>/measurements/single_paths/{kind}-{lesion}.csv",
+        record="<run>/jobs/measurements/single_paths/{kind}-{lesion}.json",
+    log:
+        "<run>/logs/measurements/single_paths/{kind}-{lesion}.log",
+    wildcard_constraints:
+        kind="residual|plain",
+        lesion="|".join(DRAWN_DELETIONS),
+    conda:
+        "../envs/figures.yaml"
+    params:
+        blocks=DRAWN_BLOCKS,
+        deleted=lambda wildcards: DRAWN_DELETIONS[wildcards.lesion],
+    message:
+        "List the paths of a {wildcards.kind} network of {params.blocks} blocks, {wildcards.lesion}"
+    shell:
+        "python scripts/list_paths.py --network {wildcards.kind} --blocks {params.blocks} --deleted {params.deleted}"
+        " --output {output.table} --record {output.record} 2> {log}"
 
 
 rule gradients:

@@ -117,9 +117,9 @@ def median_and_quartiles(panel: Axes, groups: Any, mark: Mark, label: str) -> No
     )
 
 
-def panel_title(panel: Axes, letter: str, text: str) -> None:
+def panel_title(panel: Axes, letter: str, text: str, **options: Any) -> None:
     """Title a panel: a bold letter and what it shows."""
-    panel.set_title(f"$\\bf{{{letter}}}$  {text}")
+    panel.set_title(f"$\\bf{{{letter}}}$  {text}", **options)
 
 
 def save(drawing: Drawing, output: Path) -> None:

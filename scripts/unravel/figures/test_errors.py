@@ -19,13 +19,14 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
     errors, values = summaries.test_errors(predictions), summaries.test_error(predictions)
     marks = style.marks(errors.network)
     rows = [(name, how) for name, found in values["networks"].items() for how in CONVENTIONS if how in found]
+    names = [f"{name}, {how}" if len(values["networks"][name]) > 1 else name for name, how in rows]
     with style.axes(height=0.9 + 0.32 * len(rows)) as (figure, panel):
         for place, (network, convention) in enumerate(rows):
             shown = errors[(errors.network == network) & (errors.convention == convention)]
             mark = marks[network]
             panel.plot(shown.error_percent, [place] * len(shown), mark.marker, color=mark.colour, alpha=0.6, ms=5)
             _draw_interval(panel, values["networks"][network][convention], place)
-        panel.set_yticks(range(len(rows)), [f"{network}, {convention}" for network, convention in rows])
+        panel.set_yticks(range(len(rows)), names)
         panel.invert_yaxis()
         panel.set_xscale("symlog", linthresh=1)  # from tenths of a point to chance, and zero has a place
         panel.set_xlim(left=0)
