@@ -1,6 +1,7 @@
 """How long it takes to follow the gradient along sampled paths, and to sum it exactly by path length, on the CPU.
 
-one by one: what a user writes first, a forward and a backward pass for each sampled path, fp32.
+one by one: a forward and a backward pass for each sampled path, fp32, the backward pass through that path only.
+whole: a forward and a whole backward pass, which is what a path costs where the gradient is masked afterwards.
 together: the pipeline's way, one forward pass and all paths followed back at once.
 exact: the pipeline's exact sum over all paths of each length, against plain backward passes of the whole network.
 
@@ -56,6 +57,7 @@ def main() -> None:
             "one by one": lambda: [one_path(network, images, labels, set(path)) for path in few],
             "together": lambda: sampled_log_norms(record(network, images, labels, train_mode=True), paths),
             "exact": lambda: exact_by_length(record(network, images, labels, train_mode=True)),
+            "whole": lambda: torch.autograd.grad(*whole_forward(network, images, labels)),
             "backward": lambda: torch.autograd.grad(*output, retain_graph=True),
         },
         arguments.repeats,
@@ -65,6 +67,9 @@ def main() -> None:
     print(f"threads {arguments.threads}, median of {arguments.repeats}, torch {torch.__version__}")
     print(f"one path by one forward and backward pass: {1000 * slow:.1f} ms (timed on {len(few)} paths)")
     print(f"one path among all followed together:      {1000 * fast:.1f} ms, {slow / fast:.1f} times as fast")
+    print(
+        f"a whole forward and backward pass:         {1000 * seconds['whole']:.1f} ms, {seconds['whole'] / fast:.1f} times"
+    )
     passes = seconds["exact"] / seconds["backward"]
     print(f"exact sums of all lengths: {seconds['exact']:.2f} s, as long as {passes:.0f} whole backward passes")
 
