@@ -67,9 +67,8 @@ def main() -> None:
     print(f"threads {arguments.threads}, median of {arguments.repeats}, torch {torch.__version__}")
     print(f"one path by one forward and backward pass: {1000 * slow:.1f} ms (timed on {len(few)} paths)")
     print(f"one path among all followed together:      {1000 * fast:.1f} ms, {slow / fast:.1f} times as fast")
-    print(
-        f"a whole forward and backward pass:         {1000 * seconds['whole']:.1f} ms, {seconds['whole'] / fast:.1f} times"
-    )
+    whole = seconds["whole"]
+    print(f"a whole forward and backward pass:         {1000 * whole:.1f} ms, {whole / fast:.1f} times as long")
     passes = seconds["exact"] / seconds["backward"]
     print(f"exact sums of all lengths: {seconds['exact']:.2f} s, as long as {passes:.0f} whole backward passes")
 

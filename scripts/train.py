@@ -38,6 +38,7 @@ def main() -> None:
     settings = config.read(arguments.config)
     network_settings = config.network(settings, arguments.network)
     device = devices.set_up(settings.execution)
+    devices.require_precision(device, settings.training.precision)
     manifest = read_manifest(arguments.data)
     part = settings.training_part(arguments.network)
     sampling = network_settings.block_sampling if isinstance(network_settings, ResNet) else AllBlocks(scheme="all")
@@ -62,7 +63,10 @@ def main() -> None:
         initialise(network, random_generator(arguments.seed, 0))
         network.to(device)
         rates: list[float] = []
-        with tqdm(total=settings.training.epochs, unit="epoch", disable=not sys.stderr.isatty()) as bar:
+        with (
+            tqdm(total=settings.training.epochs, unit="epoch", disable=not sys.stderr.isatty()) as bar,
+            devices.memory_limit(settings.training.batch_size),
+        ):
 
             def report(epoch: training.Epoch, images_per_second: float) -> None:
                 rates.append(images_per_second)

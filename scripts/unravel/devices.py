@@ -1,5 +1,8 @@
 """Where a job computes: CPU threads, or a GPU if there is one."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from unravel.config import Execution
@@ -13,3 +16,24 @@ def set_up(execution: Execution) -> torch.device:
         raise InputError("execution.device is cuda, but torch sees no GPU here; use auto or cpu, or check the driver")
     use_cuda = execution.device == "cuda" or (execution.device == "auto" and torch.cuda.is_available())
     return torch.device("cuda" if use_cuda else "cpu")
+
+
+def require_precision(device: torch.device, precision: str) -> None:
+    """Raise InputError if the device cannot train in this precision."""
+    if precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        raise InputError(
+            f"training.precision is bf16, which {torch.cuda.get_device_name(device)} does not have; use fp32"
+        )
+
+
+@contextmanager
+def memory_limit(batch_size: int) -> Iterator[None]:
+    """Turn a GPU's lack of memory into an InputError that names the key to change."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        free, total = (amount / 2**30 for amount in torch.cuda.mem_get_info())
+        raise InputError(
+            f"the GPU's memory is full ({free:.1f} of {total:.1f} GB free) with training.batch_size {batch_size}; free "
+            f"some and call again, which goes on from the last saved state, or start over with {max(2, batch_size // 2)}"
+        ) from error
