@@ -1,21 +1,20 @@
 """Cut blocks out of a trained network, or swap them, and measure the test error (paper, sections 4.1 to 4.3)."""
 
 import argparse
-import time
 from pathlib import Path
 from typing import get_args
 
 from unravel import checkpoints, config, devices, lesions, records, tables
-from unravel.data.batches import random_generator, read_split
+from unravel.data.batches import read_split
 from unravel.files import run_command_line
 from unravel.networks import for_inference
-
-EXPERIMENTS = get_args(config.Experiment)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--experiment", choices=EXPERIMENTS, required=True, help="which lesions, set in the config")
+    parser.add_argument(
+        "--experiment", choices=get_args(config.Experiment), required=True, help="which lesions, set in the config"
+    )
     parser.add_argument("--config", type=Path, required=True, help="resolved config of the run")
     parser.add_argument("--data", type=Path, required=True, help="manifest.json of the prepared data")
     parser.add_argument("--network", required=True, help="name of the network in the config")
@@ -36,25 +35,17 @@ def main() -> None:
             arguments.checkpoint, config.network(settings, arguments.network), arguments.data
         )
         fast = for_inference(network, settings.evaluation.precision, device)
-        split = read_split(arguments.data, "test", device)
-        size = settings.evaluation.batch_size
-        generator = random_generator(card.seed, 0, EXPERIMENTS.index(arguments.experiment))
-        clock = time.perf_counter()
-        if arguments.experiment == "deletions":
-            table, sweep = lesions.single_deletions(fast, split, card.classes, size)
-        elif arguments.experiment == "random_deletions":
-            table, sweep = lesions.random_deletions(fast, split, settings.random_deletions, size, generator)
-        else:
-            table, sweep = lesions.reorderings(fast, split, settings.reorderings, size, generator)
-        seconds = time.perf_counter() - clock
-        table.insert(0, "network", arguments.network)
-        table.insert(1, "seed", card.seed)
+        table, done = lesions.measure(
+            fast,
+            read_split(arguments.data, "test", device),
+            card.classes,
+            getattr(settings, arguments.experiment),
+            settings.evaluation.batch_size,
+            name=arguments.network,
+            seed=card.seed,
+        )
         tables.write(arguments.output, table)
-        facts |= {
-            "block_evaluations": sweep.block_evaluations,
-            "naive_block_evaluations": sweep.naive_block_evaluations,
-            "images_per_second": round(sweep.images / seconds, 1),
-        }
+        facts |= done
 
 
 if __name__ == "__main__":

@@ -148,7 +148,7 @@ def test_a_decompression_bomb_is_refused(side: int, tmp_path: Path, monkeypatch:
 def test_two_sizes_are_refused_and_both_named(tmp_path: Path) -> None:
     assert refusal(tmp_path, **{"train/b/2.png": noise(5, 4, 3)}) == (
         "'train/b/2.png' is 4x5 pixels, in colour, but 'test/a/0.png' is 4x4 pixels, in colour; "
-        "make all the same size, or set dataset.image_size to have them resized"
+        "make all the same size, or set dataset.image_size (or --image-size) to have them resized"
     )
 
 

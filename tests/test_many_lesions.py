@@ -5,11 +5,15 @@ import itertools
 import pytest
 import torch
 from conftest import RESNET
+from torch import nn
 
 from unravel.config import RandomDeletions, Reorderings
 from unravel.data.batches import random_generator
 from unravel.files import InputError
 from unravel.lesions import random_deletions, reorderings, swappable, swapped
+from unravel.networks import Network
+from unravel.networks.base import convolution
+from unravel.networks.resnet import ResidualBlock
 
 DEEP = RESNET.model_copy(update={"blocks_per_stage": (3, 4, 1)})
 
@@ -84,6 +88,19 @@ def test_only_blocks_of_equal_shape_are_swapped_and_never_downsampling_ones(make
         assert order[3] == 3
         assert sorted(order[4:7]) == [4, 5, 6]
         assert order[7] == 7
+
+
+def test_a_block_that_only_adds_channels_is_not_swapped(make_split):
+    widths = [(4, 4), (4, 4), (4, 8), (8, 8), (8, 8)]
+    network = Network(
+        convolution(3, 4),
+        [ResidualBlock(*width, stride=1, survival=1.0) for width in widths],
+        nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4)),
+    )
+    assert [block.downsampling for block in network.blocks] == [False] * 5
+    assert swappable(network.eval()) == [[0, 1], [3, 4]]
+    table, _ = reorderings(network, make_split(n=4), Reorderings(most=5, draws=5), 4, random_generator(1))
+    assert len(table) == 26  # a swap with block 2 would not have run
 
 
 def test_each_pair_is_swapped_equally_often(make_network):

@@ -83,6 +83,19 @@ def _differences(found: NetworkSettings, expected: NetworkSettings) -> str:
     return ", ".join(f"{key} is {have.get(key)}, the config says {want[key]}" for key in differing[:3])
 
 
+def require_fit(path: Path | str, card: Card, image_shape: tuple[int, int, int], classes: int) -> None:
+    """Check that a checkpoint can classify other data than it was trained on.
+
+    Raises InputError if image shape (height, width, channel) or number of classes differ.
+    """
+    if (card.image_shape, card.classes) != (image_shape, classes):
+        trained, given = (
+            f"{shape[0]}x{shape[1]} pixels, {shape[2]} channels and {number} classes"
+            for shape, number in ((card.image_shape, card.classes), (image_shape, classes))
+        )
+        raise InputError(f"{path}: was trained on {trained}, the data has {given}; choose data of that kind")
+
+
 def load(path: Path | str) -> tuple[Network, Card]:
     """Rebuild a trained network, in eval mode, and read its card.
 

@@ -35,5 +35,5 @@ def memory_limit(batch_size: int) -> Iterator[None]:
         free, total = (amount / 2**30 for amount in torch.cuda.mem_get_info())
         raise InputError(
             f"the GPU's memory is full ({free:.1f} of {total:.1f} GB free) with training.batch_size {batch_size}; free "
-            f"some and call again, which goes on from the last saved state, or start over with {max(2, batch_size // 2)}"
+            f"some and call again, which goes on from the saved state, or start over with {max(2, batch_size // 2)}"
         ) from error

@@ -1,17 +1,49 @@
 """The paper's lesion studies (section 4): each hands a set of wirings to one engine and returns a table."""
 
+import time
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import groupby
 
 import pandas as pd
 import torch
 from scipy.stats import kendalltau
 
-from unravel.config import RandomDeletions, Reorderings
-from unravel.data.batches import Split
+from unravel.config import Deletions, RandomDeletions, Reorderings
+from unravel.data.batches import Split, random_generator
 from unravel.files import InputError
 from unravel.networks import Block, Network, Wiring
 from unravel.wiring import Sweep, delete, evaluate, swap
+
+Study = Deletions | RandomDeletions | Reorderings
+STUDIES = (Deletions, RandomDeletions, Reorderings)  # the place in this list seeds a study's draws
+
+
+def measure(
+    network: Network, split: Split, classes: int, study: Study, batch_size: int, *, name: str, seed: int
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """One lesion study of one network, its random draws those of `seed`.
+
+    Returns its table, each row with the `name` and the `seed`, and what the work was, for the job record.
+    Raises InputError as the studies below do.
+    """
+    generator = random_generator(seed, 0, STUDIES.index(type(study)))
+    clock = time.perf_counter()
+    match study:
+        case Deletions():
+            table, sweep = single_deletions(network, split, classes, batch_size)
+        case RandomDeletions():
+            table, sweep = random_deletions(network, split, study, batch_size, generator)
+        case Reorderings():
+            table, sweep = reorderings(network, split, study, batch_size, generator)
+    seconds = time.perf_counter() - clock
+    table.insert(0, "network", name)
+    table.insert(1, "seed", seed)
+    facts = {
+        "block_evaluations": sweep.block_evaluations,
+        "naive_block_evaluations": sweep.naive_block_evaluations,
+        "images_per_second": round(sweep.images / seconds, 1),
+    }
+    return table, facts
 
 
 def single_deletions(network: Network, split: Split, classes: int, batch_size: int) -> tuple[pd.DataFrame, Sweep]:
@@ -41,7 +73,9 @@ def random_deletions(
     """
     n_blocks = len(network.blocks)
     if settings.most > n_blocks:
-        raise InputError(f"random_deletions.most is {settings.most}, but the network has only {n_blocks} blocks")
+        raise InputError(
+            f"random_deletions.most is {settings.most}, but the network has only {n_blocks} blocks; lower it"
+        )
     lesions: list[tuple[int, int, list[int]]] = [(0, 1, [])]
     for deleted in range(1, settings.most + 1):
         for draw in range(1, settings.draws + 1):
@@ -68,7 +102,9 @@ def reorderings(
     """
     groups = swappable(network)
     if not groups:
-        raise InputError("reorderings: no two blocks of the network have equal shape; use more blocks in a stage")
+        raise InputError(
+            "reorderings: no two blocks of the network have equal shape; take one with more blocks in a stage"
+        )
     orders: list[tuple[int, int, Wiring]] = [(0, 1, network.intact)]
     for swaps in range(1, settings.most + 1):
         for draw in range(1, settings.draws + 1):
@@ -84,12 +120,13 @@ def reorderings(
 
 
 def swappable(network: Network) -> list[list[int]]:
-    """Groups of places whose blocks can be exchanged: two or more, of equal shape, no downsampling block among them."""
-    blocks = [block for block in network.blocks if isinstance(block, Block)]
-    starts = [0, *(place for place, block in enumerate(blocks) if block.downsampling), len(blocks)]
-    groups = [
-        [place for place in range(start, end) if not blocks[place].downsampling] for start, end in pairwise(starts)
-    ]
+    """Groups of places whose blocks can be exchanged: two or more, of equal shape.
+
+    Blocks that change the shape stay where they are, whether they lower the resolution or only add channels.
+    """
+    keep_shape = [block.keeps_shape for block in network.blocks if isinstance(block, Block)]
+    runs = groupby(range(len(keep_shape)), key=keep_shape.__getitem__)
+    groups = [list(places) for keeps, places in runs if keeps]
     return [group for group in groups if len(group) > 1]
 
 

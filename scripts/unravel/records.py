@@ -18,7 +18,18 @@ from typing import Any
 from unravel.files import atomic, sha256
 
 SCHEMA = 1
-PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pandas", "matplotlib", "safetensors", "scikit-learn", "pillow")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "scipy",
+    "pandas",
+    "matplotlib",
+    "safetensors",
+    "scikit-learn",
+    "pillow",
+    "timm",
+)
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 

@@ -136,7 +136,9 @@ class _Tree:
         if picture.shape[2] != first.shape[2]:
             raise InputError(f"{both}; convert all images to grey or all to colour")
         if picture.shape != first.shape:
-            raise InputError(f"{both}; make all the same size, or set dataset.image_size to have them resized")
+            raise InputError(
+                f"{both}; make all the same size, or set dataset.image_size (or --image-size) to have them resized"
+            )
 
     def classes(self) -> tuple[str, ...]:
         """Class names, sorted. Raises InputError if a split or a class of it has no images."""

@@ -15,9 +15,14 @@ Wiring = tuple[tuple[int, bool], ...]
 
 
 class Block(nn.Module):
-    """A residual block. `survival` scales its residual branch at test time (Huang et al. 2016, Eq. 5)."""
+    """A residual block.
+
+    downsampling: it lowers the resolution. keeps_shape: its output has its input's shape, channels included.
+    survival: scales the residual branch at test time (Huang et al. 2016, Eq. 5).
+    """
 
     downsampling = False
+    keeps_shape = True
     survival = 1.0
 
     def skip(self, x: Tensor) -> Tensor:

@@ -23,8 +23,8 @@ class ResidualBlock(Block):
         self.conv1 = convolution(channels_in, channels_out, stride=stride)
         self.norm2: nn.Module = nn.BatchNorm2d(channels_out)
         self.conv2 = convolution(channels_out, channels_out)
-        same_shape = stride == 1 and channels_in == channels_out
-        self.projection = nn.Identity() if same_shape else convolution(channels_in, channels_out, 1, stride)
+        self.keeps_shape = stride == 1 and channels_in == channels_out
+        self.projection = nn.Identity() if self.keeps_shape else convolution(channels_in, channels_out, 1, stride)
 
     def skip(self, x: Tensor) -> Tensor:
         projected: Tensor = self.projection(x)

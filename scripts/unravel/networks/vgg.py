@@ -14,7 +14,7 @@ class PlainLayer(Block):
 
     def __init__(self, channels: int, pooled: bool) -> None:
         super().__init__()
-        self.downsampling = pooled
+        self.downsampling, self.keeps_shape = pooled, not pooled
         self.conv = convolution(channels, channels)
         self.norm: nn.Module = nn.BatchNorm2d(channels)
         self.pool = nn.MaxPool2d(2) if pooled else nn.Identity()

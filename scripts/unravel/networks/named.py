@@ -1,0 +1,171 @@
+"""Named networks: residual networks of torchvision and timm, such as torchvision:resnet50, with weights of choice."""
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from unravel.files import InputError
+from unravel.networks.adapters import adapt, cannot_be_taken_apart
+from unravel.networks.base import Network
+
+PRETRAINED, RANDOM = "pretrained", "random"
+
+
+@dataclass(frozen=True)
+class Named:
+    """A library's network that can be taken apart, not yet built.
+
+    mean, std: per colour channel, of pixel values in 0..1: how the library normalises images for it.
+    pretrained_classes: the classes of the library's own weights.
+    """
+
+    name: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    pretrained_classes: int
+    build: Callable[[int], nn.Module]  # classes -> randomly initialised
+    download: Callable[[], nn.Module]  # with the library's own weights
+
+    def load(self, weights: str, image_shape: tuple[int, int, int], classes: int, seed: int) -> Network:
+        """The network for images of `image_shape` (height, width, channel), in eval mode.
+
+        weights: "pretrained" (the library's own, downloaded by it), "random" (initialised from `seed`), or a file.
+        Raises InputError if the images or the weights do not fit, or the weights cannot be had.
+        """
+        if image_shape[2] != len(self.mean):
+            raise InputError(
+                f"{self.name}: takes images of {len(self.mean)} channels, the data has {image_shape[2]}; "
+                "convert the images"
+            )
+        if weights == PRETRAINED:
+            return adapt(self._pretrained(classes).eval(), self.name)
+        with torch.random.fork_rng(devices=[]):  # the libraries draw from torch's global generator
+            torch.manual_seed(seed)
+            network = self.build(classes)
+        if weights != RANDOM:
+            tensors = read_weights(Path(weights))
+            if misfit := _misfit(tensors, network.state_dict()):
+                raise InputError(f"{weights}: does not fit {self.name} with {classes} classes: {misfit}")
+            network.load_state_dict(tensors)
+        return adapt(network.eval(), self.name)
+
+    def _pretrained(self, classes: int) -> nn.Module:
+        if classes != self.pretrained_classes:
+            raise InputError(
+                f"{self.name}: its pretrained weights are for {self.pretrained_classes} classes, the data has "
+                f"{classes}; give weights for them in a file"
+            )
+        try:
+            return self.download()
+        except Exception as error:  # each library and each way of failing has its own exception
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(
+                f"{self.name}: its pretrained weights cannot be downloaded ({reason}); give them in a file"
+            ) from error
+
+
+def find(name: str) -> Named:
+    """Look a network up by `torchvision:<name>` or `timm:<name>`.
+
+    Raises InputError if there is none of that name, or it is of a family that cannot be taken apart.
+    """
+    library, _, model = name.partition(":")
+    match library:
+        case "torchvision":
+            return _torchvision(name, model)
+        case "timm":
+            return _timm(name, model)
+    raise InputError(f"{name}: there is no library '{library}' here, expected torchvision:<name> or timm:<name>")
+
+
+def _torchvision(name: str, model: str) -> Named:
+    from torchvision import models
+
+    _require_known(name, model, models.list_models())
+    builder = models.get_model_builder(model)
+    if builder.__module__ != "torchvision.models.resnet":
+        raise cannot_be_taken_apart(name, f"it is one of {builder.__module__}")
+    weights = models.get_model_weights(builder).DEFAULT
+    preset = weights.transforms()
+
+    def download() -> nn.Module:
+        network: nn.Module = builder()
+        network.load_state_dict(weights.get_state_dict(check_hash=True, weights_only=True))
+        return network
+
+    return Named(
+        name,
+        tuple(preset.mean),
+        tuple(preset.std),
+        pretrained_classes=len(weights.meta["categories"]),
+        build=lambda classes: builder(num_classes=classes),
+        download=download,
+    )
+
+
+def _timm(name: str, model: str) -> Named:
+    import timm  # here, so that only who names one of its networks waits for it
+
+    _require_known(name, model.partition(".")[0], timm.list_models())
+    module = timm.model_entrypoint(model).__module__
+    if module != "timm.models.resnetv2":
+        raise cannot_be_taken_apart(name, f"it is one of {module}")
+    try:
+        pretrained: Any = timm.get_pretrained_cfg(model)
+    except RuntimeError as error:
+        raise InputError(f"{name}: {error} timm.list_pretrained() lists them all") from error
+    return Named(
+        name,
+        pretrained.mean,
+        pretrained.std,
+        pretrained_classes=pretrained.num_classes,
+        build=lambda classes: timm.create_model(model, num_classes=classes),
+        download=lambda: timm.create_model(model, pretrained=True),
+    )
+
+
+def _require_known(name: str, model: str, known: Sequence[str]) -> None:
+    if model not in known:
+        nearest = difflib.get_close_matches(model, known, n=1)
+        suggestion = f"; did you mean '{nearest[0]}'?" if nearest else ""
+        raise InputError(f"{name}: this library has no network of that name{suggestion}")
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """A network's own state dict from a safetensors file, or from one that `torch.save` wrote.
+
+    Of the latter only tensors are read (`weights_only=True`): nothing in it can run. Raises InputError if the file is
+    missing, damaged, or holds anything else.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file of weights; check the path")
+    if path.suffix == ".safetensors":
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise InputError(f"{path}: not a whole safetensors file ({error}); save the weights again") from error
+    try:
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # on foreign bytes torch raises almost anything
+        tensors = error
+    if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+        raise InputError(f"{path}: holds no state dict of tensors; save network.state_dict(), best as safetensors")
+    return tensors
+
+
+def _misfit(found: dict[str, Tensor], expected: dict[str, Tensor]) -> str | None:
+    """The first difference between two state dicts, in words."""
+    for name, tensor in expected.items():
+        if name not in found:
+            return f"it lacks {name}"
+        if found[name].shape != tensor.shape:
+            return f"{name} is {tuple(found[name].shape)}, expected {tuple(tensor.shape)}"
+    unknown = [name for name in found if name not in expected]
+    return f"it holds {unknown[0]}, which the network has not" if unknown else None
