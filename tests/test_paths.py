@@ -9,6 +9,7 @@ from conftest import RESNET
 
 from unravel import paths
 from unravel.config import LinearSurvival
+from unravel.files import InputError
 
 BLOCKS = range(5)
 ALL_PATHS = [path for length in range(6) for path in itertools.combinations(BLOCKS, length)]
@@ -90,6 +91,13 @@ def test_no_length_underflows_however_small_the_gradients(make_network):
     large = paths.exact_by_length(paths.record(network, images, labels, train_mode=True)).log_norm
     assert float(large[-1]) < math.log(1e-50)
     torch.testing.assert_close(small.double(), large, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("path", [[0, 1, 2, 3, 4, 4], [5], [-1]])
+def test_a_path_longer_than_the_network_or_outside_of_it_is_refused(case, path):
+    tape, _ = case
+    with pytest.raises(InputError, match=rf"a path of length {len(path)} .*: the network has 5 blocks"):
+        paths.sampled_log_norms(tape, [[0], path])
 
 
 def test_following_many_paths_in_chunks_changes_nothing(case, monkeypatch):

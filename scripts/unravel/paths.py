@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from unravel.files import InputError
 from unravel.networks import Block, Network
 
 CHUNK_ELEMENTS = 2**20  # numbers in the cotangents sent through a block at once: fits a CPU's cache, bounds memory
@@ -95,10 +96,16 @@ def sampled_log_norms(tape: Tape, paths: Sequence[Sequence[int]]) -> Tensor:
     """Log of the gradient norm at the first block along each path alone, for paths given as their residual blocks.
 
     All paths are followed together, from the last block to the first, and those that agree so far are followed once: a
-    path of length k costs at most k residual products.
+    path of length k costs at most k residual products. Raises InputError for a path that the network does not have.
     """
-    passes = torch.zeros(len(paths), len(tape.blocks), dtype=torch.bool, device=tape.top.device)
+    n_blocks = len(tape.blocks)
+    passes = torch.zeros(len(paths), n_blocks, dtype=torch.bool, device=tape.top.device)
     for path, members in zip(passes, paths, strict=True):
+        if len(members) > n_blocks or not set(members) <= set(range(n_blocks)):
+            raise InputError(
+                f"a path of length {len(members)} through blocks {list(members)}: the network has {n_blocks} blocks, "
+                f"counted from 0; give at most {n_blocks} of them"
+            )
         path[list(members)] = True
     group = torch.zeros(len(paths), dtype=torch.long, device=tape.top.device)  # which vector each path shares
     vectors, log_norm = tape.top[None], tape.top.new_zeros(1)
