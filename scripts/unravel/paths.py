@@ -19,6 +19,8 @@ from unravel.files import InputError
 from unravel.networks import Block, Network
 
 CHUNK_ELEMENTS = 2**20  # numbers in the cotangents sent through a block at once: fits a CPU's cache, bounds memory
+# The same for all paths followed together, which are 16 at least: neighbours share much of their work.
+TOGETHER_ELEMENTS = {"cpu": 2**20, "cuda": 2**28}
 
 
 @dataclass(frozen=True)
@@ -95,11 +97,11 @@ def _like(values: Tensor, vectors: Tensor) -> Tensor:
 def sampled_log_norms(tape: Tape, paths: Sequence[Sequence[int]]) -> Tensor:
     """Log of the gradient norm at the first block along each path alone, for paths given as their residual blocks.
 
-    All paths are followed together, from the last block to the first, and those that agree so far are followed once: a
+    Many paths are followed together, from the last block to the first, and those that agree so far are followed once: a
     path of length k costs at most k residual products. Raises InputError for a path that the network does not have.
     """
     n_blocks = len(tape.blocks)
-    passes = torch.zeros(len(paths), n_blocks, dtype=torch.bool, device=tape.top.device)
+    passes = torch.zeros(len(paths), n_blocks, dtype=torch.bool)
     for path, members in zip(passes, paths, strict=True):
         if len(members) > n_blocks or not set(members) <= set(range(n_blocks)):
             raise InputError(
@@ -107,19 +109,29 @@ def sampled_log_norms(tape: Tape, paths: Sequence[Sequence[int]]) -> Tensor:
                 f"counted from 0; give at most {n_blocks} of them"
             )
         path[list(members)] = True
-    group = torch.zeros(len(paths), dtype=torch.long, device=tape.top.device)  # which vector each path shares
-    vectors, log_norm = tape.top[None], tape.top.new_zeros(1)
+    # Neighbours in this order agree over the most blocks, counted from the last.
+    order = torch.tensor(sorted(range(len(paths)), key=passes.flip(1).tolist().__getitem__), dtype=torch.long)
+    together = max(16, TOGETHER_ELEMENTS[tape.top.device.type] // tape.full.numel())
+    log_norms = tape.top.new_empty(len(paths))
+    for some in torch.split(order, together):
+        log_norms[some] = _followed(tape, passes[some].to(tape.top.device))
+    return log_norms
+
+
+def _followed(tape: Tape, passes: Tensor) -> Tensor:
+    """Log norms of paths given as which residual branches (paths, block) they pass."""
+    group = torch.zeros(len(passes), dtype=torch.long, device=passes.device)  # which vector each path shares
+    held = Scaled(tape.top[None], tape.top.new_zeros(1))
     for place in reversed(range(len(tape.blocks))):
         x, residual, skip = tape.blocks[place]
-        parted, group = torch.unique(2 * group + passes[:, place], return_inverse=True)
-        parent, through = parted // 2, parted % 2 == 1
-        passed = pull_back(residual, x, vectors[parent[through]])
-        skipped = pull_back(skip, x, vectors[parent[~through]])
-        vectors = vectors.new_empty((len(parted), *x.shape))
-        vectors[through], vectors[~through] = passed, skipped
-        held = rescaled(vectors, log_norm[parent])
-        vectors, log_norm = held.vectors, held.log_norm
-    return log_norm[group]
+        here = len(held.vectors)
+        parted, group = torch.unique(here * passes[:, place] + group, return_inverse=True)
+        parent = parted % here  # of those that skip the block, then of those that pass its residual branch
+        skipping, passing = parent[parted < here], parent[parted >= here]
+        skipped = pull_back(skip, x, held.vectors[skipping])
+        passed = pull_back(residual, x, held.vectors[passing])
+        held = rescaled(torch.cat([skipped, passed]), held.log_norm[parent])
+    return held.log_norm[group]
 
 
 def exact_by_length(tape: Tape) -> Scaled:
