@@ -5,6 +5,8 @@ import signal
 import statistics
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,30 +20,17 @@ from unravel.data.batches import random_generator, read_split
 from unravel.data.preparation import read_manifest
 from unravel.files import run_command_line
 from unravel.networks import build, initialise
+from unravel.profiling import profiled
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, required=True, help="resolved config of the run")
-    parser.add_argument("--data", type=Path, required=True, help="manifest.json of the prepared data")
-    parser.add_argument("--network", required=True, help="name of the network in the config")
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--checkpoint", type=Path, required=True, help="safetensors file to write")
-    parser.add_argument("--history", type=Path, required=True, help="CSV file to write, one row per epoch")
-    parser.add_argument("--record", type=Path, required=True, help="JSON job record to write")
-    arguments = parser.parse_args()
-
-    stopping = threading.Event()
-    for asked in (signal.SIGTERM, signal.SIGINT):  # a time limit, a preemption, Ctrl-C: save first, then end
-        signal.signal(asked, lambda *_: stopping.set())
-
+    arguments = parse()
     settings = config.read(arguments.config)
     network_settings = config.network(settings, arguments.network)
     device = devices.set_up(settings.execution)
     devices.require_precision(device, settings.training.precision)
     manifest = read_manifest(arguments.data)
     part = settings.training_part(arguments.network)
-    sampling = network_settings.block_sampling if isinstance(network_settings, ResNet) else AllBlocks(scheme="all")
     saving = training.Saving(
         path=arguments.checkpoint.with_suffix(".resume.safetensors"),
         every=settings.execution.checkpoint_every,
@@ -61,32 +50,23 @@ def main() -> None:
     ) as facts:
         network = build(network_settings, manifest.image_shape, len(manifest.classes))
         initialise(network, random_generator(arguments.seed, 0))
-        network.to(device)
-        rates: list[float] = []
+        stopping = asked_to_end()
         with (
-            tqdm(total=settings.training.epochs, unit="epoch", disable=not sys.stderr.isatty()) as bar,
+            progress(settings.training.epochs) as told,
             devices.memory_limit(settings.training.batch_size),
+            profiled(arguments.profile) as next_step,
         ):
-
-            def report(epoch: training.Epoch, images_per_second: float) -> None:
-                rates.append(images_per_second)
-                line = f"loss {epoch.train_loss:.4f}, test error {epoch.test_error_percent:.2f}%"
-                if bar.disable:
-                    done = f"epoch {epoch.epoch} of {settings.training.epochs}"
-                    print(f"{done}: {line}, {images_per_second:.0f} images/s", file=sys.stderr, flush=True)
-                bar.set_postfix_str(line)
-                bar.update(epoch.epoch - bar.n)  # a resumed training starts the bar where it stood
-
             history = training.train(
-                network,
+                network.to(device),
                 read_split(arguments.data, "train", device),
                 read_split(arguments.data, "test", device),
                 settings.training,
-                sampling,
+                network_settings.block_sampling if isinstance(network_settings, ResNet) else AllBlocks(scheme="all"),
                 arguments.seed,
                 saving,
-                report,
-                stopping.is_set,
+                report=told,
+                before_step=next_step,
+                stop=stopping.is_set,
             )
         tables.write(arguments.history, pd.DataFrame([asdict(epoch) for epoch in history]))
         card = checkpoints.Card(
@@ -104,12 +84,58 @@ def main() -> None:
         )
         checkpoints.save(arguments.checkpoint, network, card)
         facts |= {
-            "epochs_here": len(rates),
-            "images_per_second": round(statistics.median(rates)) if rates else None,
+            "epochs_here": len(told.rates),
+            "images_per_second": round(statistics.median(told.rates)) if told.rates else None,
             "parameters": sum(parameter.numel() for parameter in network.parameters()),
             "test_error_percent": card.test_error_percent,
         }
     saving.path.unlink(missing_ok=True)
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="resolved config of the run")
+    parser.add_argument("--data", type=Path, required=True, help="manifest.json of the prepared data")
+    parser.add_argument("--network", required=True, help="name of the network in the config")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--checkpoint", type=Path, required=True, help="safetensors file to write")
+    parser.add_argument("--history", type=Path, required=True, help="CSV file to write, one row per epoch")
+    parser.add_argument("--record", type=Path, required=True, help="JSON job record to write")
+    parser.add_argument("--profile", type=Path, metavar="FOLDER", help="write where a few steps spend their time there")
+    return parser.parse_args()
+
+
+def asked_to_end() -> threading.Event:
+    """Set by a time limit, a preemption or Ctrl-C: the training then saves its state before it ends."""
+    stopping = threading.Event()
+    for asked in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(asked, lambda *_: stopping.set())
+    return stopping
+
+
+class Progress:
+    """Tells each epoch: with a bar on a terminal, with one plain line in a log. Keeps the images per second."""
+
+    def __init__(self, epochs: int, bar: tqdm) -> None:
+        self.epochs, self.bar = epochs, bar
+        self.rates: list[float] = []
+
+    def __call__(self, epoch: training.Epoch, images_per_second: float) -> None:
+        self.rates.append(images_per_second)
+        line = f"loss {epoch.train_loss:.4f}, test error {epoch.test_error_percent:.2f}%"
+        if self.bar.disable:
+            done = f"epoch {epoch.epoch} of {self.epochs}"
+            print(f"{done}: {line}, {images_per_second:.0f} images/s", file=sys.stderr, flush=True)
+        self.bar.set_postfix_str(line)
+        self.bar.update(epoch.epoch - self.bar.n)  # a resumed training starts the bar where it stood
+
+
+@contextmanager
+def progress(epochs: int) -> Iterator[Progress]:
+    """A Progress whose bar is closed at the end."""
+    with tqdm(total=epochs, unit="epoch", disable=not sys.stderr.isatty()) as bar:
+        yield Progress(epochs, bar)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def fresh(settings=RESNET, seed=1):
 
 def run(network, make_split, saving, recipe=RECIPE, sampling=ALL, seed=1, report=lambda *_: None, stop=lambda: False):
     splits = make_split(n=70), make_split(n=20, seed=9)
-    return training.train(network, *splits, recipe, sampling, seed, saving, report, stop)
+    return training.train(network, *splits, recipe, sampling, seed, saving, report, stop=stop)
 
 
 @pytest.fixture

@@ -69,12 +69,13 @@ def train(
     seed: int,
     saving: Saving,
     report: Callable[[Epoch, float], None],
+    before_step: Callable[[], None] = lambda: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> list[Epoch]:
     """Train `network` in place and return its history; call `report` with each epoch and its images per second.
 
-    `stop` is asked before every step; once it says yes, the state is saved and Stopped raised. Raises InputError if the
-    loss stops being finite or stays at chance.
+    `before_step` is called and `stop` is asked before every step; once `stop` says yes, the state is saved and Stopped
+    raised. Raises InputError if the loss stops being finite or stays at chance.
     """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(
@@ -85,7 +86,7 @@ def train(
     steps = steps_per_epoch(len(train_split.labels), settings)
     for epoch in range(len(history) + 1, settings.epochs + 1):
         clock, steps_before = time.perf_counter(), len(progress.losses)
-        progress = train_epoch(network, optimizer, train_split, settings, sampling, seed, progress, stop)
+        progress = train_epoch(network, optimizer, train_split, settings, sampling, seed, progress, before_step, stop)
         losses = progress.losses.tolist()  # waits for the device, so the clock tells the truth
         seconds = time.perf_counter() - clock
         if len(losses) < steps:
@@ -123,6 +124,7 @@ def train_epoch(
     sampling: BlockSampling,
     seed: int,
     progress: Progress,
+    before_step: Callable[[], None],
     stop: Callable[[], bool],
 ) -> Progress:
     """The rest of one pass over the training images; not all of it if `stop` says so."""
@@ -137,6 +139,7 @@ def train_epoch(
     losses[:done] = progress.losses.to(device)
     wrong = progress.wrong.to(device)
     for step in range(done, steps):
+        before_step()
         if stop():
             return Progress(progress.history, losses[:step], wrong)
         start = step * settings.batch_size
