@@ -104,13 +104,14 @@ def plain_epoch(split: Split, batch: int) -> Callable[[int], None]:
 def pipeline_epoch(
     split: Split, batch: int, precision: Literal["fp32", "bf16"], sampling: BlockSampling
 ) -> Callable[[int], None]:
-    """The pipeline's epoch; each one draws its own blocks."""
+    """The pipeline's epoch; each one draws its own blocks, as from another seed."""
     settings = Training(batch_size=batch, precision=precision)
     network = fresh_network(sampling).to(memory_format=torch.channels_last)
     optimizer = sgd(network, settings)
 
     def train_epoch(epoch: int) -> None:
-        training.train_epoch(network, optimizer, split, settings, sampling, seed=1, epoch=epoch)
+        done = training.at_epoch_start([])
+        training.train_epoch(network, optimizer, split, settings, sampling, epoch, done, lambda: None, lambda: False)
 
     return train_epoch
 

@@ -71,7 +71,7 @@ class Config(Settings):
     """A run. The keys below are the sections of a config file."""
 
     run: Name = Field(description="Name of the run: everything is written to `results/<run>`.")
-    scale: Literal["ci", "demo", "paper"] = Field(description="Said at the top of the report and on figures.")
+    scale: Literal["ci", "demo", "short", "paper"] = Field(description="Said at the top of the report and on figures.")
     dataset: Dataset = Field(description="The images.")
     networks: dict[Name, NetworkSettings] = Field(min_length=1, description="The networks to train, by name.")
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = Field(
