@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +77,8 @@ def option(record: Record, name: str) -> str | None:
     """The value that a job's command gave to an option, such as `--network`; None if it gave none."""
     words = shlex.split(record["command"])
     return words[words.index(name) + 1] if name in words[:-1] else None
+
+
+def command_of(record: Record, change: Callable[[str], str]) -> str:
+    """A job's command with each of its words changed."""
+    return shlex.join([change(word) for word in shlex.split(record["command"])])
