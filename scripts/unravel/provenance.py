@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from unravel import config, lineage
 from unravel.claims import Verdict
@@ -128,6 +128,20 @@ def to_json(provenance: Provenance) -> str:
     return provenance.model_dump_json(indent=1) + "\n"
 
 
+def read(path: Path) -> Provenance:
+    """Read a provenance file. Raises InputError if it is missing or not what the schema says."""
+    try:
+        return Provenance.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValidationError) as error:
+        reason = error.strerror if isinstance(error, OSError) else _first(error)
+        raise InputError(f"{path}: is no provenance file of schema {SCHEMA} ({reason}); write it again") from error
+
+
+def _first(invalid: ValidationError) -> str:
+    error = invalid.errors()[0]
+    return f"{'.'.join(map(str, error['loc']))}: {error['msg']}"
+
+
 def build(run: Path) -> Provenance:
     """A run's provenance, from its records, claims and report. Raises InputError if one is missing or damaged."""
     records = lineage.read_records(run / "jobs")
@@ -168,6 +182,9 @@ def public(text: str) -> str:
 
     A hash of the folder tells files of one name apart.
     """
+    option, sign, value = text.partition("=")
+    if sign and option.startswith("--"):
+        return f"{option}={public(value)}"
     path = PurePosixPath(text)
     if not path.is_absolute() and not text.startswith("~"):
         return text
