@@ -9,6 +9,7 @@ copies files into a folder of its own and stamps the time.
 import json
 import shutil
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +172,7 @@ class Graph:
 
     def _job(self, job: Job) -> Iterator[Entity]:
         action = f"#job/{job.id}"
-        ended = job.started.timestamp() + job.seconds
+        ended = (job.started + timedelta(seconds=job.seconds)).replace(microsecond=0)
         yield {
             "@id": action,
             "@type": "CreateAction",
@@ -181,7 +182,7 @@ class Graph:
             "object": _refs(map(self.file_id, job.inputs)),
             "result": _refs(map(self.file_id, job.outputs)),
             "startTime": job.started.isoformat(),
-            "endTime": job.started.fromtimestamp(ended, job.started.tzinfo).isoformat(),
+            "endTime": ended.isoformat(),
             "actionStatus": "http://schema.org/CompletedActionStatus",
         }
         yield {
@@ -242,5 +243,7 @@ def _ref(name: str) -> Entity:
     return {"@id": name}
 
 
-def _refs(names: Iterable[str]) -> list[Entity]:
-    return [_ref(name) for name in names]
+def _refs(names: Iterable[str]) -> list[Entity] | Entity:
+    """References; a single one stands without a list, as the specification recommends."""
+    references = [_ref(name) for name in names]
+    return references[0] if len(references) == 1 else references
