@@ -12,7 +12,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from unravel import config
+from unravel import config, freshness
 from unravel.data.preparation import read_manifest
 from unravel.files import InputError
 from unravel.lineage import find, read_json, read_records, trace
@@ -59,6 +59,7 @@ def write(run: Path, source: Path) -> str:
         claims=claims,
         criteria={claim["id"]: claim["criterion"] for claim in claims},
         records=records,
+        freshness=freshness.summary(run, settings, records),
         inputs_of=lambda record: trace(record, records),
         style=Markup((source / "style.css").read_text(encoding="utf-8")),
         script=Markup((source / "page.js").read_text(encoding="utf-8")),

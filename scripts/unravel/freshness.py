@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -97,6 +98,7 @@ class Checkout:
             self._hashes[path] = sha256(path) if path.is_file() else None
         return self._hashes[path]
 
+    @cached_property
     def locked(self) -> dict[str, str]:
         """Version of each package in the lock file."""
         lock = self.repository / "requirements.lock"
@@ -115,6 +117,25 @@ def digest(records: Records) -> str:
     """SHA-256 over what all jobs made: the report carries it, so that one can see from which results it was written."""
     made = {path: made["sha256"] for record in records.values() for path, made in record["outputs"].items()}
     return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the report says of its own freshness: the state of each result by name, and the digest of all of them."""
+
+    results: dict[str, Freshness]
+    digest: str
+
+    @property
+    def figures(self) -> list[Freshness]:
+        """The figures' part."""
+        return [result for name, result in self.results.items() if name.startswith("figures/")]
+
+
+def summary(run: Path, config: Config, records: Records) -> Summary:
+    """The state of a run's results against the config it was made with."""
+    results = assess(run, records, Checkout(config, f"{run.as_posix()}/config.yaml"))
+    return Summary({result.name: result for result in results}, digest(records))
 
 
 def report(run: Path, records: Records, results: Iterable[Freshness], checkout: Checkout) -> Freshness:
@@ -263,7 +284,7 @@ def _changed_packages(record: Record, checkout: Checkout) -> list[Reason]:
     """Packages whose locked version is another than the job's; a lock that differs elsewhere changes no result."""
     if record["environment"]["lock_sha256"] == checkout.hash(checkout.repository / "requirements.lock"):
         return []
-    locked = checkout.locked()
+    locked = checkout.locked
     return [
         Reason("stale", f"requirements.lock: {package} was {was}, is {locked[package]}", _rule(record))
         for package, was in record["environment"]["versions"].items()
