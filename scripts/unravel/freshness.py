@@ -89,7 +89,7 @@ class Checkout:
 
     config: Config
     config_path: str
-    repository: Path = REPOSITORY
+    repository: Path = field(default_factory=lambda: REPOSITORY)
     _hashes: dict[Path, str | None] = field(default_factory=dict)
 
     def hash(self, path: Path) -> str | None:
