@@ -71,7 +71,7 @@ def write_jobs(settings, monkeypatch):
     manifest = RUN / "data/digits/manifest.json"
     job("data/digits", ["prepare_data"], [], {manifest: "{}"}, settings.dataset_part())
     measured = []
-    for network, increases in (("resnet", [0, 2]), ("vgg", [85])):
+    for network, increases in (("resnet", [9, 0, 2]), ("vgg", [85, 85])):
         checkpoint, history = (RUN / f"checkpoints/{network}/seed1.{end}" for end in ("safetensors", "history.csv"))
         job(
             f"checkpoints/{network}/seed1", ["train", "--network", network], [manifest],
@@ -79,7 +79,7 @@ def write_jobs(settings, monkeypatch):
             ["train", "unravel/training"], 1, {"test_error_percent": 5.0},
         )  # fmt: skip
         table = pd.DataFrame({"error_percent": [5.0, *(5.0 + increase for increase in increases)]})
-        table = table.assign(deleted_position=table.index, downsampling=False, network=network, seed=1)
+        table = table.assign(deleted_position=table.index, downsampling=table.index == 1, network=network, seed=1)
         table = table.assign(chance_error_percent=90.0)
         measured.append(RUN / f"measurements/deletions/{network}-seed1.csv")
         job(
