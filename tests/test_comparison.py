@@ -8,7 +8,6 @@ import pytest
 from run_helpers import ROOT, RUN, make_run, write
 
 from unravel import comparison
-from unravel.statistics import difference_interval
 
 OTHER = RUN.parent / "other"
 
@@ -80,17 +79,3 @@ def test_text_of_a_run_is_no_markup_and_nothing_is_fetched():
     assert "<script" not in page
     assert all(source.startswith("data:image/svg+xml;base64,") for source in re.findall(r'src="(.*?)"', page))
     assert not re.search(r"href=|@import|url\(", page)
-
-
-def test_the_difference_interval_is_welchs():
-    """Against Welch (1947) by hand: t(0.975, 2.941176...) = 3.2191 from the table of the t distribution; to 1e-3."""
-    found = difference_interval([1.0, 2.0, 3.0], [4.0, 6.0, 8.0])
-    # variances 1 and 4 over n = 3: squared error 5/3, degrees of freedom (5/3)^2 / ((1/3)^2/2 + (4/3)^2/2) = 50/17
-    half = 3.2191 * (5 / 3) ** 0.5
-    assert (found.mean, found.n) == (4.0, 3)
-    assert (found.low, found.high) == pytest.approx((4 - half, 4 + half), abs=1e-3)
-
-
-def test_where_nothing_varies_the_interval_has_no_width():
-    assert difference_interval([1.0], [2.0, 5.0]).high == 2.5
-    assert difference_interval([1.0, 1.0], [2.0, 2.0]).low == 1.0

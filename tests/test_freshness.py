@@ -169,7 +169,9 @@ def test_the_report_is_fresh_stale_or_missing():
         return freshness.report(RUN, read_records(RUN / "jobs"), results, checkout)
 
     assert report().state == "fresh"
-    assert report([freshness.Freshness("claims", "stale")]).reasons == ("it shows claims",)
+    unfresh = report([freshness.Freshness("claims", "stale", redo=("train",)), freshness.Freshness("other", "fresh")])
+    assert unfresh.reasons == ("1 of the results that it shows are not fresh",)
+    assert unfresh.command == "snakemake --cores all --configfile config/tiny.yaml --forcerun train"
     change_record("figures/class-overview", outputs={})
     assert "was written from other results" in report().reasons[0]
     write_page()

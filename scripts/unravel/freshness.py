@@ -75,12 +75,16 @@ class Reason:
 
 @dataclass(frozen=True)
 class Freshness:
-    """The state of one result, why, and the command that mends it ("" where nothing is to be mended)."""
+    """The state of one result, why, and the command that mends it ("" where nothing is to be mended).
+
+    `redo` is the part of that command which names what Snakemake would not make again by itself.
+    """
 
     name: str
     state: State
     reasons: tuple[str, ...] = ()
     command: str = ""
+    redo: tuple[str, ...] = ()
 
 
 @dataclass
@@ -144,12 +148,14 @@ def report(run: Path, records: Records, results: Iterable[Freshness], checkout: 
     command = f"snakemake --cores all --configfile {checkout.config_path}"
     if not page.exists():
         return Freshness("report", "missing", (f"{page}: is missing",), command)
+    unfresh = [result for result in results if result.state != "fresh"]
+    if unfresh:
+        redo = tuple(sorted({name for result in unfresh for name in result.redo}))
+        reason = f"{len(unfresh)} of the results that it shows are not fresh"
+        return Freshness("report", "stale", (reason,), command + _forced(redo), redo)
     if digest(records) not in page.read_text(encoding="utf-8"):
         reason = f"{page}: was written from other results than those on record"
         return Freshness("report", "stale", (reason,), f"{command} --forcerun report")
-    unfresh = [result.name for result in results if result.state != "fresh"]
-    if unfresh:
-        return Freshness("report", "stale", (f"it shows {', '.join(unfresh)}",), command)
     return Freshness("report", "fresh")
 
 
@@ -160,20 +166,25 @@ def _result(run: Path, name: str, records: Records, checkout: Checkout) -> Fresh
         if not target.exists():
             return Freshness(name, "missing", (f"{target}: is missing",), command)
         return Freshness(name, "unknown source", (f"{target}: has no job record",), f"{command} --force")
-    reasons = _reasons(name, records, checkout)
+    reasons = [*_changed_outputs(records[name]["outputs"], checkout), *_reasons(name, records, checkout)]
     for file in lineage.trace(records[name], records):
         if file["maker"] is None:
             reasons += _given(file, checkout)
-        else:
-            reasons += [_of_source(reason) for reason in _reasons(file["maker"], records, checkout)]
+        else:  # of a job's outputs, only this one counts here
+            reasons += [_of_source(reason) for reason in _changed_outputs({file["path"]: file}, checkout)]
+            reasons += _reasons(file["maker"], records, checkout)
     reasons += _not_asked_for(name, records, checkout)
     if not reasons:
         return Freshness(name, "fresh")
     states: set[State] = {reason.state for reason in reasons}
     worst = next(state for state in ("missing", "stale", "unknown source") if state in states)
-    redo = sorted({reason.redo or str(target) for reason in reasons if reason.redo is not None})
-    forced = f" --forcerun {' '.join(redo)}" if redo else ""
-    return Freshness(name, worst, tuple(dict.fromkeys(reason.text for reason in reasons)), command + forced)
+    redo = tuple(sorted({reason.redo or str(target) for reason in reasons if reason.redo is not None}))
+    texts = tuple(dict.fromkeys(reason.text for reason in reasons))
+    return Freshness(name, worst, texts, command + _forced(redo), redo)
+
+
+def _forced(redo: Iterable[str]) -> str:
+    return f" --forcerun {' '.join(redo)}" if redo else ""
 
 
 def _target(run: Path, name: str) -> Path:
@@ -188,10 +199,9 @@ def _of_source(reason: Reason) -> Reason:
 
 
 def _reasons(name: str, records: Records, checkout: Checkout) -> list[Reason]:
-    """Why this job's result, apart from the jobs before it, is not what would be made now."""
+    """Why this job, apart from those before it, would make something else now."""
     record = records[name]
     return [
-        *_changed_outputs(record, checkout),
         *_changed_inputs(record, records),
         *_changed_settings(name, record, checkout),
         *_changed_code(record, checkout),
@@ -199,9 +209,9 @@ def _reasons(name: str, records: Records, checkout: Checkout) -> list[Reason]:
     ]
 
 
-def _changed_outputs(record: Record, checkout: Checkout) -> list[Reason]:
+def _changed_outputs(outputs: Mapping[str, Mapping[str, Any]], checkout: Checkout) -> list[Reason]:
     reasons = []
-    for path, made in record["outputs"].items():
+    for path, made in outputs.items():
         present = checkout.hash(Path(path))
         if present is None:
             reasons.append(Reason("missing", f"{path}: is missing"))
