@@ -183,7 +183,7 @@ def _result(run: Path, name: str, records: Records, checkout: Checkout) -> Fresh
     return Freshness(name, worst, texts, command + _forced(redo), redo)
 
 
-def _forced(redo: Iterable[str]) -> str:
+def _forced(redo: tuple[str, ...]) -> str:
     return f" --forcerun {' '.join(redo)}" if redo else ""
 
 
