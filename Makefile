@@ -7,7 +7,7 @@ INSTALLED := .venv/installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help report figure test lint format clean
+.PHONY: help report figure status verify diff test lint format clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -18,6 +18,16 @@ report: $(INSTALLED)  ## run the pipeline (the demo run, or CONFIG=config/cifar1
 
 figure: $(INSTALLED)  ## make one figure: FIG=3, FIG=training or FIG=classes
 	snakemake figure_$(FIG) --cores all --configfile $(CONFIG)
+
+status: $(INSTALLED)  ## say which figures are fresh, which are not and why; runs nothing
+	@python scripts/status.py --config $(CONFIG)
+
+verify: $(INSTALLED)  ## check a run's files by their SHA-256, its claims, its provenance and its RO-Crate
+	@python scripts/verify.py --run results/$(RUN)
+
+diff: $(INSTALLED)  ## compare two runs: A=results/demo B=results/cifar10
+	@python scripts/compare_runs.py $(A) $(B) --output results/$(notdir $(A))-vs-$(notdir $(B)).html
+	@echo "The comparison: results/$(notdir $(A))-vs-$(notdir $(B)).html"
 
 test: lint  ## check everything: format, lint, types, unit tests, and the whole pipeline on a tiny run
 	pytest --numprocesses auto --dist worksteal

@@ -246,6 +246,25 @@ def test_the_page_says_that_its_numbers_mean_nothing(page):
     assert "Its numbers mean nothing" in banner.text
 
 
+def test_each_figure_says_whether_it_is_fresh_and_if_not_why(folder, page, monkeypatch, tmp_path):
+    def chips(page):
+        found = {slug: figure.all("p") for slug, figure in figures(page).items()}
+        return {slug: [p.text for p in found[slug] if p.attributes.get("class") == "freshness"] for slug in found}
+
+    assert {slug: [text.split() for text in texts] for slug, texts in chips(page).items()} == {
+        slug: [["✓", "fresh"]] for slug in figures(page)
+    }
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "copy", symlinks=True))
+    checkpoint = RUN / "checkpoints" / "vgg" / "seed1.safetensors"
+    checkpoint.unlink()
+    written = Parser(article.write(RUN, ROOT / "report")).open[0]
+    stale = {slug for slug, (text,) in chips(written).items() if "stale" in text}
+    assert stale == {"single-deletion"}
+    (text,) = chips(written)["single-deletion"]
+    assert f"stale: {checkpoint}: is missing. Mend it with snakemake {RUN}/figures/single-deletion.svg" in text
+    assert "7 of 8 figures fresh" in written.text
+
+
 def test_numbers_in_the_text_are_those_of_the_files(page):
     values = json.loads((RUN / "figures" / "single-deletion.json").read_text())["networks"]["resnet"]
     caption = figures(page)["single-deletion"].all("figcaption")[0].text

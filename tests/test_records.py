@@ -1,9 +1,11 @@
 """Job records: what they say is true, and they do not say who ran the job or where."""
 
+import importlib
 import json
 import re
 import socket
 import subprocess
+import sys
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -83,6 +85,23 @@ def test_a_job_without_its_output_leaves_no_record(folder):
     ):
         pass
     assert [path.name for path in folder.rglob("*")] == ["input.csv"]
+
+
+def test_code_is_that_which_the_process_had_imported_as_it_was_at_the_start(folder, monkeypatch):
+    monkeypatch.setattr(records, "REPOSITORY", folder)
+    (folder / "requirements.lock").touch()
+    (folder / "scripts").mkdir()
+    for name in ("early", "late", "never"):
+        (folder / "scripts" / f"{name}.py").write_text(f"name = {name!r}")
+    monkeypatch.syspath_prepend(str(folder / "scripts"))
+    importlib.import_module("early")
+    expected = {f"scripts/{name}.py": sha256sum(folder / "scripts" / f"{name}.py") for name in ("early", "late")}
+    with records.job("jobs/output.json", inputs=[], outputs=[], settings={}):
+        importlib.import_module("late")
+        (folder / "scripts" / "early.py").write_text("edited while the job ran")
+    for name in ("early", "late"):
+        monkeypatch.delitem(sys.modules, name)
+    assert json.loads(Path("jobs/output.json").read_text())["code"]["modules"] == expected
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from unravel.statistics import increase_after_deletion, mcnemar, mean_interval
+from unravel.statistics import difference_interval, increase_after_deletion, mcnemar, mean_interval
 
 
 @pytest.mark.parametrize("values", [[6.1, 6.4], [1, 2, 3], [0.0, 0.0, 0.0, 0.5], list(range(30))])
@@ -57,3 +57,17 @@ def test_mcnemar_sums_the_binomial_tails(first, second):
     n = first + second
     tail = sum(math.comb(n, k) for k in range(min(first, second) + 1)) / 2**n
     assert mcnemar(first, second) == pytest.approx(min(1, 2 * tail))
+
+
+def test_the_difference_interval_is_welchs():
+    """Against Welch (1947) by hand: t(0.975, 2.941176...) = 3.2188 from the table of the t distribution; to 1e-3."""
+    found = difference_interval([1.0, 2.0, 3.0], [4.0, 6.0, 8.0])
+    # variances 1 and 4 over n = 3: squared error 5/3, degrees of freedom (5/3)^2 / ((1/3)^2/2 + (4/3)^2/2) = 50/17
+    half = 3.2188 * (5 / 3) ** 0.5
+    assert (found.mean, found.n) == (4.0, 3)
+    assert (found.low, found.high) == pytest.approx((4 - half, 4 + half), abs=1e-3)
+
+
+def test_where_nothing_varies_the_interval_has_no_width():
+    assert difference_interval([1.0], [2.0, 5.0]).high == 2.5
+    assert difference_interval([1.0, 1.0], [2.0, 2.0]).low == 1.0

@@ -22,6 +22,7 @@ FIGURES = (
     "unraveled-view", "unraveled-deletion", "single-deletion", "random-deletion", "reordering", "path-gradients",
     "paths-left", "stochastic-depth", "test-errors", "training-curves", "class-overview",
 )  # fmt: skip
+WRITTEN = {"report": 1, "provenance": 1, "crate": 1}  # whenever any result changes
 REDRAWN = {f"figure_{number}": 1 for number in ("3", "5a", "5b", "6", "8", "errors")}
 MEASURED = {"predictions": 8, "lesions": 10, "gradients": 2}
 TRAIN = ("--config", RUN / "config.yaml", "--data", RUN / "data/digits/manifest.json", "--network", "resnet")
@@ -123,7 +124,7 @@ def test_a_second_call_does_nothing_and_says_so(checkout):
 )
 def test_a_changed_key_redoes_what_depends_on_it_and_nothing_else(checkout, change, jobs):
     judged = {"claims": 1} if jobs else {}  # claims rest on every measurement
-    assert planned(checkout, "--config", change) == {**jobs, **judged, "report": 1}
+    assert planned(checkout, "--config", change) == {**jobs, **judged, **WRITTEN}
 
 
 def test_one_figure_is_drawn_again_by_its_own_job_only(checkout):
@@ -141,6 +142,35 @@ def test_a_checkpoint_with_a_new_date_but_the_same_content_redoes_nothing(checko
     assert planned(checkout) == {}
 
 
+def test_a_finished_run_is_fresh_and_whole_until_a_byte_changes(checkout):
+    def called(name, *arguments):
+        done = script(checkout, name, *arguments)
+        return done.returncode, done.stdout + done.stderr
+
+    assert snakemake(checkout).returncode == 0
+    status, verify = ("status", "--config", "config/ci.yaml"), ("verify", "--run", RUN)
+    code, said = called(*status)
+    assert (code, said.splitlines()[-1]) == (0, "18 of 18 fresh")
+    assert called(*verify) == (
+        0,
+        "ok      recorded files\nok      claims follow from measurements\n"
+        "ok      provenance.json\nok      ro-crate-metadata.json\n",
+    )
+    assert "11 of 11 figures fresh" in (checkout / RUN / "report.html").read_text()
+    table = checkout / RUN / "measurements/reorderings/resnet-seed1.csv"
+    content = table.read_bytes()
+    try:
+        table.write_bytes(content.replace(b"1", b"2", 1))
+        code, said = called(*status)
+        stale = {line.split()[1] for line in said.splitlines() if line.startswith("stale")}
+        assert (code, stale) == (1, {"figures/reordering", "claims", "report"})
+        code, said = called(*verify)
+        assert code == 1
+        assert f"{RUN}/measurements/reorderings/resnet-seed1.csv: is not the file that its job made" in said
+    finally:
+        table.write_bytes(content)
+
+
 def test_changed_summaries_redraw_figures_and_judge_claims_but_train_nothing(checkout):
     code = checkout / "scripts/unravel/summaries.py"
     content = code.read_text()
@@ -149,16 +179,8 @@ def test_changed_summaries_redraw_figures_and_judge_claims_but_train_nothing(che
         jobs = planned(checkout)
     finally:
         code.write_text(content)
-    assert set(jobs) == {
-        *REDRAWN,
-        "figure_1",
-        "figure_2",
-        "figure_7",
-        "figure_training",
-        "figure_classes",
-        "claims",
-        "report",
-    }
+    others = {f"figure_{name}" for name in ("1", "2", "7", "training", "classes")}
+    assert set(jobs) == {*REDRAWN, *others, "claims", *WRITTEN}
 
 
 @pytest.mark.parametrize(("figure", "tables"), [("figure_1", 1), ("figure_2", 2)])

@@ -12,9 +12,10 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from unravel import config, tables
+from unravel import config, freshness, tables
 from unravel.data.preparation import read_manifest
 from unravel.files import InputError
+from unravel.lineage import find, read_json, read_records, trace
 from unravel.statistics import Interval, mean_interval
 
 MEDIA_TYPES = {"svg": "image/svg+xml", "pdf": "application/pdf", "png": "image/png", "csv": "text/csv"}
@@ -58,51 +59,12 @@ def write(run: Path, source: Path) -> str:
         claims=claims,
         criteria={claim["id"]: claim["criterion"] for claim in claims},
         records=records,
+        freshness=freshness.summary(run, settings, records),
         inputs_of=lambda record: trace(record, records),
         style=Markup((source / "style.css").read_text(encoding="utf-8")),
         script=Markup((source / "page.js").read_text(encoding="utf-8")),
         rows_shown=ROWS_SHOWN,
     )
-
-
-def read_json(path: Path) -> Any:
-    """A JSON file that a job wrote. Raises InputError if it is missing or damaged."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); delete it and run its job again") from error
-
-
-def read_records(jobs: Path) -> dict[str, dict[str, Any]]:
-    """Every job record of a run, by the record's path below jobs/, without its suffix."""
-    records = {}
-    for path in sorted(jobs.rglob("*.json")):
-        try:
-            records[path.relative_to(jobs).with_suffix("").as_posix()] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InputError(f"{path}: not a job record ({error}); delete it and run its job again") from error
-    return records
-
-
-def find(records: Mapping[str, dict[str, Any]], name: str) -> dict[str, Any]:
-    """A job's record. Raises InputError if there is none."""
-    if name not in records:
-        raise InputError(f"jobs/{name}.json: is missing from the run's folder; run that job again")
-    return records[name]
-
-
-def trace(record: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Every file that a job's result rests on, nearest first: path, hash, size and the job that made it, if one did."""
-    makers = {path: name for name, maker in records.items() for path in maker["outputs"]}
-    found: dict[str, dict[str, Any]] = {}
-    waiting = [record]
-    while waiting:
-        for path, description in waiting.pop(0)["inputs"].items():
-            if path not in found:
-                found[path] = {"path": path, **description, "maker": makers.get(path)}
-                if path in makers:
-                    waiting.append(records[makers[path]])
-    return list(found.values())
 
 
 def network_summary(run: Path, name: str, seeds: tuple[int, ...], records: Mapping[str, Any]) -> dict[str, Any]:

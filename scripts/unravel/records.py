@@ -48,6 +48,7 @@ def job(
     Inputs and outputs are stored with their SHA-256 and size; nothing names the user or the host.
     """
     facts: dict[str, Any] = {}
+    modules = loaded_modules()
     started, clock = datetime.now(UTC), time.perf_counter()
     yield facts
     seconds = time.perf_counter() - clock
@@ -59,7 +60,7 @@ def job(
         "settings": settings,
         "seed": seed,
         "facts": facts,
-        "code": code_version(),
+        "code": {**code_version(), "modules": loaded_modules() | modules},  # as they were when the job read them
         "environment": environment(),
         "hardware": hardware(),
         "started": started.isoformat(timespec="seconds"),
@@ -90,6 +91,17 @@ def code_version() -> dict[str, Any]:
         "commit": commit,
         "dirty": commit is not None and git("status", "--porcelain", "--untracked-files=no") != "",
     }
+
+
+def loaded_modules() -> dict[str, str]:
+    """SHA-256 of each file of this project's code that the process has imported, its script among them.
+
+    These are the files that a job depends on: no more than it used, and none that it used is missing.
+    """
+    names = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    files = sorted({Path(name).resolve() for name in names if isinstance(name, str)})
+    code = [path for path in files if path.is_relative_to(REPOSITORY / "scripts") and path.is_file()]
+    return {path.relative_to(REPOSITORY).as_posix(): sha256(path) for path in code}
 
 
 def environment() -> dict[str, Any]:

@@ -90,3 +90,16 @@ def increase_after_deletion(table: pd.DataFrame) -> pd.DataFrame:
     intact = table[table.deleted_position == 0].set_index(keys).error_percent.rename("intact_error_percent")
     deleted = table[table.deleted_position > 0].join(intact, on=keys)
     return deleted.assign(increase_points=deleted.error_percent - deleted.intact_error_percent)
+
+
+def difference_interval(one: ArrayLike, other: ArrayLike) -> Interval:
+    """Mean of `other` minus mean of `one` with its 95% interval (Welch); n is the smaller of the two samples' sizes.
+
+    The interval has no width where it cannot be estimated: with one value on a side, or where no value varies.
+    """
+    first, second = np.asarray(one, dtype=float), np.asarray(other, dtype=float)
+    difference, n = float(second.mean() - first.mean()), min(len(first), len(second))
+    if n == 1 or (np.ptp(first) == 0 and np.ptp(second) == 0):
+        return Interval(difference, difference, difference, n)
+    bounds = stats.ttest_ind(second, first, equal_var=False).confidence_interval(0.95)
+    return Interval(difference, float(bounds.low), float(bounds.high), n)

@@ -21,3 +21,45 @@ rule report:
         "Write the report to {output}"
     shell:
         "python scripts/write_report.py --run {params.run} --output {output} 2> {log}"
+
+
+# What the records of all jobs say, for machines; no job reads it.
+rule provenance:
+    input:
+        report=rules.report.output,
+        claims=rules.claims.output.claims,
+        module="scripts/unravel/provenance.py",
+    output:
+        "<run>/provenance.json",
+    log:
+        "<run>/logs/provenance.log",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        run=subpath(output[0], parent=True),
+    message:
+        "Write down where everything comes from: {output}"
+    shell:
+        "python scripts/write_provenance.py --run {params.run} --output {output} 2> {log}"
+
+
+rule crate:
+    input:
+        provenance=rules.provenance.output,
+        module="scripts/unravel/crate.py",
+    output:
+        metadata="<run>/ro-crate-metadata.json",
+        code=directory("<run>/code"),
+    log:
+        "<run>/logs/crate.log",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        run=subpath(output.metadata, parent=True),
+    message:
+        "Describe the run as an RO-Crate"
+    shell:
+        "python scripts/write_crate.py --run {params.run} --provenance {input.provenance} --code {output.code}"
+        " --output {output.metadata} 2> {log}"

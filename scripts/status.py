@@ -1,0 +1,39 @@
+"""Say of each figure, the claims, each checkpoint and the report whether it is fresh, and if not, why. Runs nothing."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from unravel import config, freshness
+from unravel.files import run_command_line
+from unravel.freshness import Freshness
+from unravel.lineage import read_records
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="the config to hold the run against")
+    arguments = parser.parse_args()
+    settings = config.read(arguments.config)
+    run = Path("results") / settings.run
+    records = read_records(run / "jobs")
+    checkout = freshness.Checkout(settings, str(arguments.config))
+    results = freshness.assess(run, records, checkout)
+    for result in [*results, page := freshness.report(run, records, results, checkout)]:
+        show(result)
+    fresh = sum(result.state == "fresh" for result in [*results, page])
+    print(f"{fresh} of {len(results) + 1} fresh")
+    sys.exit(0 if fresh == len(results) + 1 else 1)
+
+
+def show(result: Freshness) -> None:
+    """One line: state, name, first reasons and the command that mends it."""
+    line = f"{result.state:14}  {result.name}"
+    if result.reasons:
+        more = f" (and {len(result.reasons) - 2} more)" if len(result.reasons) > 2 else ""
+        line += f"  {'; '.join(result.reasons[:2])}{more}  ->  {result.command}"
+    print(line)
+
+
+if __name__ == "__main__":
+    run_command_line(main)

@@ -1,0 +1,324 @@
+"""Freshness: whether a run's figures, claims and checkpoints are what the present config, code and files would give.
+
+Everything is decided from job records and hashes; nothing is run. A job depends on its input files, on the part of the
+config in its settings, on every file of scripts/ that its process had imported (`code.modules` in its record, whole
+files: a changed comment counts), and on the locked versions of the packages named in its record. A result is stale if
+one of these changed for its job or for any job that it rests on.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from unravel import lineage
+from unravel.config import Config, flat
+from unravel.files import sha256
+from unravel.lineage import Record, Records
+from unravel.records import REPOSITORY
+
+State = Literal["fresh", "stale", "missing", "unknown source"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What the jobs of one script have in common: their rule, and what the present config says their settings are.
+
+    `rule` is "" for figures, each of which has its own.
+    `part` takes the config, the job's network or experiment, and gives what the job would record; `keys` is where the
+    config holds it ({} stands for the network).
+    """
+
+    rule: str
+    part: Callable[[Config, str, str], Mapping[str, Any]]
+    keys: str = ""
+
+
+STAGES = {
+    "prepare_data": Stage("prepare_data", lambda config, *_: config.dataset_part(), "dataset."),
+    "train": Stage("train", lambda config, network, _: config.training_part(network)),
+    "measure_lesions": Stage("lesions", lambda config, _, experiment: config.lesion_part(experiment)),  # type: ignore[arg-type]
+    "measure_gradients": Stage("gradients", lambda config, *_: config.gradient_part(), "gradients."),
+    "count_paths": Stage(
+        "count_paths", lambda config, network, _: {"blocks": config.networks[network].n_blocks}, "networks.{}."
+    ),
+    "draw_figure": Stage("", lambda config, *_: {"scale": config.scale}),
+    "judge_claims": Stage("claims", lambda *_: {}),
+}
+
+# The networks that the config wants in each figure, and in the claims.
+SHOWN: dict[str, Callable[[Config], Iterable[str]]] = {
+    "figures/single-deletion": lambda config: config.deletions.figure_3,
+    "figures/random-deletion": lambda config: config.random_deletions.networks,
+    "figures/reordering": lambda config: config.reorderings.networks,
+    "figures/path-gradients": lambda config: [config.gradients.network],
+    "figures/paths-left": lambda config: [config.gradients.network],
+    "figures/stochastic-depth": lambda config: config.deletions.figure_8,
+    "figures/training-curves": lambda config: config.networks,
+    "figures/class-overview": lambda config: [],
+    "claims": lambda config: config.networks,
+}
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a job's result is not fresh. `redo` is what Snakemake has to be told to make again, if it does not see it."""
+
+    state: State
+    text: str
+    redo: str | None = None
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """The state of one result, why, and the command that mends it ("" where nothing is to be mended).
+
+    `redo` is the part of that command which names what Snakemake would not make again by itself.
+    """
+
+    name: str
+    state: State
+    reasons: tuple[str, ...] = ()
+    command: str = ""
+    redo: tuple[str, ...] = ()
+
+
+@dataclass
+class Checkout:
+    """The present: the config and where it stands, hashes of files (each is read once), and the locked versions."""
+
+    config: Config
+    config_path: str
+    repository: Path = field(default_factory=lambda: REPOSITORY)
+    _hashes: dict[Path, str | None] = field(default_factory=dict)
+
+    def hash(self, path: Path) -> str | None:
+        """SHA-256 of a file as it is now; None if it is not there."""
+        if path not in self._hashes:
+            self._hashes[path] = sha256(path) if path.is_file() else None
+        return self._hashes[path]
+
+    @cached_property
+    def locked(self) -> dict[str, str]:
+        """Version of each package in the lock file."""
+        lock = self.repository / "requirements.lock"
+        return dict(re.findall(r"^([a-z0-9-]+)==([^ ;\\\n]+)", lock.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def assess(run: Path, records: Records, checkout: Checkout) -> list[Freshness]:
+    """The state of every figure, the claims and every checkpoint: those of the present config and those on record."""
+    config = checkout.config
+    wanted = [*SHOWN, *(f"checkpoints/{name}/seed{seed}" for name in config.networks for seed in config.seeds)]
+    kept = [name for name in records if name.startswith(("figures/", "checkpoints/"))]
+    return [_result(run, name, records, checkout) for name in dict.fromkeys([*wanted, *kept])]
+
+
+def digest(records: Records) -> str:
+    """SHA-256 over what all jobs made: the report carries it, so that one can see from which results it was written."""
+    made = {path: made["sha256"] for record in records.values() for path, made in record["outputs"].items()}
+    return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the report says of its own freshness: the state of each result by name, and the digest of all of them."""
+
+    results: dict[str, Freshness]
+    digest: str
+
+    @property
+    def figures(self) -> list[Freshness]:
+        """The figures' part."""
+        return [result for name, result in self.results.items() if name.startswith("figures/")]
+
+
+def summary(run: Path, config: Config, records: Records) -> Summary:
+    """The state of a run's results against the config it was made with."""
+    results = assess(run, records, Checkout(config, f"{run.as_posix()}/config.yaml"))
+    return Summary({result.name: result for result in results}, digest(records))
+
+
+def report(run: Path, records: Records, results: Iterable[Freshness], checkout: Checkout) -> Freshness:
+    """The state of the report: it shows the results on record, and none of these is to be made again."""
+    page = run / "report.html"
+    command = f"snakemake --cores all --configfile {checkout.config_path}"
+    if not page.exists():
+        return Freshness("report", "missing", (f"{page}: is missing",), command)
+    unfresh = [result for result in results if result.state != "fresh"]
+    if unfresh:
+        redo = tuple(sorted({name for result in unfresh for name in result.redo}))
+        reason = f"{len(unfresh)} of the results that it shows are not fresh"
+        return Freshness("report", "stale", (reason,), command + _forced(redo), redo)
+    if digest(records) not in page.read_text(encoding="utf-8"):
+        reason = f"{page}: was written from other results than those on record"
+        return Freshness("report", "stale", (reason,), f"{command} --forcerun report")
+    return Freshness("report", "fresh")
+
+
+def _result(run: Path, name: str, records: Records, checkout: Checkout) -> Freshness:
+    target = _target(run, name)
+    command = f"snakemake {target} --cores all --configfile {checkout.config_path}"
+    if name not in records:
+        if not target.exists():
+            return Freshness(name, "missing", (f"{target}: is missing",), command)
+        return Freshness(name, "unknown source", (f"{target}: has no job record",), f"{command} --force")
+    reasons = [*_changed_outputs(records[name]["outputs"], checkout), *_reasons(name, records, checkout)]
+    for file in lineage.trace(records[name], records):
+        if file["maker"] is None:
+            reasons += _given(file, checkout)
+        else:  # of a job's outputs, only this one counts here
+            reasons += [_of_source(reason) for reason in _changed_outputs({file["path"]: file}, checkout)]
+            reasons += _reasons(file["maker"], records, checkout)
+    reasons += _not_asked_for(name, records, checkout)
+    if not reasons:
+        return Freshness(name, "fresh")
+    states: set[State] = {reason.state for reason in reasons}
+    worst = next(state for state in ("missing", "stale", "unknown source") if state in states)
+    redo = tuple(sorted({reason.redo or str(target) for reason in reasons if reason.redo is not None}))
+    texts = tuple(dict.fromkeys(reason.text for reason in reasons))
+    return Freshness(name, worst, texts, command + _forced(redo), redo)
+
+
+def _forced(redo: tuple[str, ...]) -> str:
+    return f" --forcerun {' '.join(redo)}" if redo else ""
+
+
+def _target(run: Path, name: str) -> Path:
+    if name.startswith("figures/"):
+        return run / f"{name}.svg"
+    return run / (f"{name}.json" if name == "claims" else f"{name}.safetensors")
+
+
+def _of_source(reason: Reason) -> Reason:
+    """A reason as a result that rests on that job tells it: what lacks a source is not missing itself."""
+    return replace(reason, state="stale") if reason.state == "missing" else reason
+
+
+def _reasons(name: str, records: Records, checkout: Checkout) -> list[Reason]:
+    """Why this job, apart from those before it, would make something else now."""
+    record = records[name]
+    return [
+        *_changed_inputs(record, records),
+        *_changed_settings(name, record, checkout),
+        *_changed_code(record, checkout),
+        *_changed_packages(record, checkout),
+    ]
+
+
+def _changed_outputs(outputs: Mapping[str, Mapping[str, Any]], checkout: Checkout) -> list[Reason]:
+    reasons = []
+    for path, made in outputs.items():
+        present = checkout.hash(Path(path))
+        if present is None:
+            reasons.append(Reason("missing", f"{path}: is missing"))
+        elif present != made["sha256"]:
+            reasons.append(Reason("stale", f"{path}: is not the file that its job made (SHA-256 differs)", path))
+    return reasons
+
+
+def _changed_inputs(record: Record, records: Records) -> list[Reason]:
+    """Inputs that another job has made anew since."""
+    made_by = lineage.makers(records)
+    return [
+        Reason("stale", f"{path}: was made again since")
+        for path, used in record["inputs"].items()
+        if path in made_by and records[made_by[path]]["outputs"][path]["sha256"] != used["sha256"]
+    ]
+
+
+def _given(path: Mapping[str, Any], checkout: Checkout) -> list[Reason]:
+    """Inputs that no job made: code, criteria, raw data."""
+    present = checkout.hash(Path(path["path"]))
+    if present is None:
+        return [Reason("stale", f"{path['path']}: is missing")]
+    return [] if present == path["sha256"] else [Reason("stale", f"{path['path']} changed since")]
+
+
+def _network(name: str, record: Record) -> str:
+    """The network that a job is about: the option of its command, or, where paths are counted, its own name."""
+    return lineage.option(record, "--network") or name.rpartition("/")[2]
+
+
+def _changed_settings(name: str, record: Record, checkout: Checkout) -> list[Reason]:
+    script, network = lineage.script(record), _network(name, record)
+    if script not in STAGES:
+        return [
+            Reason("unknown source", f"{name}: made by scripts/{script}.py, whose settings this code does not know")
+        ]
+    stage = STAGES[script]
+    if network not in checkout.config.networks and script in ("train", "count_paths"):
+        return [Reason("stale", f"{checkout.config_path}: networks.{network} is no longer there")]
+    part = stage.part(checkout.config, network, lineage.option(record, "--experiment") or "")
+    was, now = flat(record["settings"]), flat(json.loads(json.dumps(part)))
+    return [
+        Reason(
+            "stale",
+            f"{checkout.config_path}: {_key(key, stage, network)} was {_plain(was, key)}, is {_plain(now, key)}",
+        )
+        for key in dict.fromkeys([*was, *now])
+        if key not in was or key not in now or was[key] != now[key]
+    ]
+
+
+def _key(key: str, stage: Stage, network: str) -> str:
+    return re.sub(r"^network\.", f"networks.{network}.", stage.keys.format(network) + key)
+
+
+def _plain(settings: Mapping[str, Any], key: str) -> str:
+    return json.dumps(settings[key]) if key in settings else "not set"
+
+
+def _changed_code(record: Record, checkout: Checkout) -> list[Reason]:
+    modules = record["code"].get("modules")
+    if modules is None:
+        text = f"the records of scripts/{lineage.script(record)}.py do not say which code made them"
+        return [Reason("unknown source", text, _rule(record))]
+    return [
+        Reason("stale", f"{path} changed since", _rule(record))
+        for path, was in modules.items()
+        if checkout.hash(checkout.repository / path) != was
+    ]
+
+
+def _rule(record: Record) -> str:
+    """The rule whose jobs are all to be done again; "" for figures, each of which has its own."""
+    stage = STAGES.get(lineage.script(record))
+    return stage.rule if stage else ""
+
+
+def _changed_packages(record: Record, checkout: Checkout) -> list[Reason]:
+    """Packages whose locked version is another than the job's; a lock that differs elsewhere changes no result."""
+    if record["environment"]["lock_sha256"] == checkout.hash(checkout.repository / "requirements.lock"):
+        return []
+    locked = checkout.locked
+    return [
+        Reason("stale", f"requirements.lock: {package} was {was}, is {locked[package]}", _rule(record))
+        for package, was in record["environment"]["versions"].items()
+        if package in locked and locked[package] != was.partition("+")[0]
+    ]
+
+
+def _not_asked_for(name: str, records: Records, checkout: Checkout) -> list[Reason]:
+    """Networks and seeds that the present config asks for in a figure or the claims, and those that it does not."""
+    if name not in SHOWN:
+        return []
+    config, path = checkout.config, checkout.config_path
+    made_by, reasons = lineage.makers(records), []
+    inputs = {made_by[input] for input in records[name]["inputs"] if input in made_by}
+    shown = {_network(job, records[job]) for job in inputs if lineage.script(records[job]) != "prepare_data"}
+    wanted = set(SHOWN[name](config))
+    if shown != wanted and wanted:
+        reasons.append(Reason("stale", f"{path}: networks shown were {_list(shown)}, are {_list(wanted)}"))
+    jobs = {file["maker"] for file in lineage.trace(records[name], records)} - {None}
+    seeds = {records[job]["seed"] for job in jobs} - {None}
+    if seeds and seeds != set(config.seeds):
+        reasons.append(Reason("stale", f"{path}: seeds was {sorted(seeds)}, is {sorted(config.seeds)}"))
+    return reasons
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"

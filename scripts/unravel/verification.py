@@ -1,0 +1,90 @@
+"""Verification: whether a run's folder is what its records, measurements and descriptions say it is."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from unravel import claims, config, crate, lineage, provenance
+from unravel.files import InputError, sha256
+from unravel.records import REPOSITORY
+
+TOLERANCE = 1e-9  # relative: libraries sum in another order on another machine
+
+
+def verify(run: Path) -> dict[str, list[str]]:
+    """What is wrong with a run, by check; an empty list for each check that holds."""
+    checks: dict[str, Callable[[Path], list[str]]] = {
+        "recorded files": recorded_files,
+        "claims follow from measurements": recomputed_claims,
+        "provenance.json": written_provenance,
+        "ro-crate-metadata.json": crate.problems,
+    }
+    return {name: _tried(check, run) for name, check in checks.items()}
+
+
+def _tried(check: Callable[[Path], list[str]], run: Path) -> list[str]:
+    try:
+        return check(run)
+    except InputError as error:  # the other checks still have something to say
+        return [str(error)]
+
+
+def recorded_files(run: Path) -> list[str]:
+    """Outputs that are not there, or not those that their jobs recorded."""
+    found = []
+    records = lineage.read_records(run / "jobs")
+    for record in records.values():
+        for path, made in record["outputs"].items():
+            if not Path(path).is_file():
+                found.append(f"{path}: is missing")
+            elif sha256(path) != made["sha256"]:
+                found.append(f"{path}: is not the file that its job made (SHA-256 differs)")
+    return found if records else [f"{run}/jobs: holds no job record; run the pipeline first"]
+
+
+def recomputed_claims(run: Path) -> list[str]:
+    """Claims whose verdict or values are others when computed from the measurements again."""
+    evidence = claims.Evidence(run, config.read(run / "config.yaml"))
+    criteria = claims.read(REPOSITORY / "report" / "claims.yaml")
+    try:
+        again = json.loads(json.dumps(claims.judge(criteria, evidence)))
+    except InputError:
+        raise
+    except Exception as error:  # a damaged table may fail anywhere
+        return [f"{run}/measurements: no verdict follows from these tables ({type(error).__name__}: {error})"]
+    written = {claim["id"]: claim for claim in lineage.read_json(run / "claims.json")}
+    if list(written) != [claim["id"] for claim in again]:
+        return [f"{run}/claims.json: lists other claims than report/claims.yaml; run its job again"]
+    return [
+        f"{run}/claims.json: {claim['id']}: {key} is {_short(written[claim['id']].get(key))}, "
+        f"the measurements give {_short(claim[key])}"
+        for claim in again
+        for key in claim
+        if not _same(claim[key], written[claim["id"]].get(key))
+    ]
+
+
+def written_provenance(run: Path) -> list[str]:
+    """Whether provenance.json satisfies its schema and says what the records say."""
+    path = run / "provenance.json"
+    written, now = provenance.read(path), provenance.build(run)
+    parts = [part for part in provenance.Provenance.model_fields if getattr(written, part) != getattr(now, part)]
+    return [f"{path}: {part} is not what the job records say; write it again" for part in parts]
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values from JSON are equal, numbers up to rounding; nan is nan."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=1e-12) or (math.isnan(one) and math.isnan(other))
+    return bool(one == other)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,111 @@
+"""A small run that real job records describe: one network of each kind, single deletions, two figures, claims."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from unravel import claims, config, freshness, provenance, records, tables, verification
+from unravel.files import sha256
+from unravel.lineage import read_records
+
+ROOT = Path(__file__).resolve().parents[1]
+RUN = Path("results/tiny")
+CONFIG = {
+    "run": "tiny",
+    "scale": "ci",
+    "dataset": {"source": "digits"},
+    "networks": {
+        "resnet": {"architecture": "resnet", "blocks_per_stage": [2], "channels": [4]},
+        "vgg": {"architecture": "vgg", "layers_per_stage": [2]},
+    },
+    "seeds": [1],
+    "deletions": {"figure_3": ["resnet", "vgg"], "figure_8": ["resnet"]},
+    "random_deletions": {"most": 1},
+}
+CLAIMS = ("delete-vgg", "delete-resnet", "imagenet", "binomial")
+LOCK = "pandas==3.0.0 \\\n    --hash=sha256:00\nnumpy==2.4.6 \\\n    --hash=sha256:00\n"
+MADE = (
+    "figures/single-deletion",
+    "figures/class-overview",
+    "claims",
+    "checkpoints/resnet/seed1",
+    "checkpoints/vgg/seed1",
+)
+
+
+def make_run(folder, monkeypatch):
+    """A checkout with a finished run in it, as the working directory and in the place of this repository."""
+    monkeypatch.chdir(folder)
+    for module in (records, provenance, verification, freshness):
+        monkeypatch.setattr(module, "REPOSITORY", folder)
+    monkeypatch.setattr(records, "code_version", lambda: {"commit": "0" * 40, "dirty": False})
+    monkeypatch.setattr(
+        records, "environment", lambda: {"versions": {"pandas": "3.0.0"}, "lock_sha256": sha256("requirements.lock")}
+    )
+    write("requirements.lock", LOCK)
+    for name in ("train", "measure_lesions", "unravel/training", "unravel/figures/single_deletion"):
+        write(f"scripts/{name}.py", f"name = '{name}'\n")
+    criteria = yaml.safe_load((ROOT / "report" / "claims.yaml").read_text())
+    write("report/claims.yaml", yaml.safe_dump([claim for claim in criteria if claim["id"] in CLAIMS], sort_keys=False))
+    settings = config.parse(CONFIG)
+    write(RUN / "config.yaml", config.to_yaml(settings))
+    write_jobs(settings, monkeypatch)
+    write_page()
+
+
+def write_jobs(settings, monkeypatch):
+    """Every job of the run, in order: outputs and record."""
+
+    def job(name, command, inputs, outputs, part, modules=(), seed=None, facts=None):
+        monkeypatch.setattr("sys.argv", [f"scripts/{command[0]}.py", *command[1:]])
+        with records.job(RUN / f"jobs/{name}.json", inputs=inputs, outputs=outputs, settings=part, seed=seed) as found:
+            for path, content in outputs.items():
+                content(path) if callable(content) else write(path, content)
+            found |= facts or {}
+        record = json.loads((RUN / f"jobs/{name}.json").read_text())
+        record["code"]["modules"] = {f"scripts/{path}.py": sha256(f"scripts/{path}.py") for path in modules}
+        write(RUN / f"jobs/{name}.json", json.dumps(record))
+
+    manifest = RUN / "data/digits/manifest.json"
+    job("data/digits", ["prepare_data"], [], {manifest: "{}"}, settings.dataset_part())
+    measured = []
+    for network, increases in (("resnet", [9, 0, 2]), ("vgg", [85, 85])):
+        checkpoint, history = (RUN / f"checkpoints/{network}/seed1.{end}" for end in ("safetensors", "history.csv"))
+        job(
+            f"checkpoints/{network}/seed1", ["train", "--network", network], [manifest],
+            {checkpoint: f"weights of {network}", history: "epoch\n1\n"}, settings.training_part(network),
+            ["train", "unravel/training"], 1, {"test_error_percent": 5.0},
+        )  # fmt: skip
+        table = pd.DataFrame({"error_percent": [5.0, *(5.0 + increase for increase in increases)]})
+        table = table.assign(deleted_position=table.index, downsampling=table.index == 1, network=network, seed=1)
+        table = table.assign(chance_error_percent=90.0)
+        measured.append(RUN / f"measurements/deletions/{network}-seed1.csv")
+        job(
+            f"measurements/deletions/{network}-seed1",
+            ["measure_lesions", "--experiment", "deletions", "--network", network], [manifest, checkpoint],
+            {measured[-1]: lambda path, table=table: tables.write(path, table)}, settings.lesion_part("deletions"),
+            ["measure_lesions"],
+        )  # fmt: skip
+    for slug, inputs in (("single-deletion", measured), ("class-overview", [manifest])):
+        module = "scripts/unravel/figures/single_deletion.py"
+        job(
+            f"figures/{slug}", ["draw_figure"], [module, *inputs],
+            {RUN / f"figures/{slug}.{suffix}": f"{slug} {suffix}" for suffix in ("svg", "csv", "json")},
+            {"scale": "ci"}, ["unravel/figures/single_deletion"],
+        )  # fmt: skip
+    verdicts = claims.judge(claims.read(Path("report/claims.yaml")), claims.Evidence(RUN, settings))
+    job("claims", ["judge_claims"], ["report/claims.yaml", *measured], {RUN / "claims.json": json.dumps(verdicts)}, {})
+
+
+def write_page():
+    """A report with what other files are read from it."""
+    title = '<title id="single-deletion-title">Figure 3. Error &amp; more</title>'
+    finding = '<desc id="single-deletion-desc">Falls.</desc>'
+    write(RUN / "report.html", f'<p data-results="{freshness.digest(read_records(RUN / "jobs"))}"></p>{title}{finding}')
+
+
+def write(path, text):
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(text, encoding="utf-8")

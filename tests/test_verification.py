@@ -1,0 +1,102 @@
+"""Verification: a run as it was left is whole; each thing that was changed by hand is named."""
+
+import json
+
+import pytest
+from run_helpers import ROOT, RUN, make_run, write
+
+from unravel import crate, provenance
+from unravel.verification import verify
+
+
+@pytest.fixture(autouse=True)
+def run(tmp_path, monkeypatch):
+    make_run(tmp_path, monkeypatch)
+    crate.copy_code(ROOT, RUN / crate.CODE)
+    found = provenance.build(RUN)
+    write(RUN / "provenance.json", provenance.to_json(found))
+    write(RUN / crate.METADATA, crate.describe(RUN, found))
+
+
+def wrong():
+    return {check: problems for check, problems in verify(RUN).items() if problems}
+
+
+def test_a_run_as_it_was_left_is_whole():
+    assert wrong() == {}
+
+
+def test_a_flipped_byte_of_a_measurement_is_named_and_changes_a_claim():
+    path = RUN / "measurements/deletions/vgg-seed1.csv"
+    write(path, path.read_text().replace(",90", ",99"))  # chance error: the rest no longer reaches 0.8 of it ...
+    write(path, path.read_text().replace("90,", "10,"))  # ... nor does the deletion come near
+    found = wrong()
+    assert found["recorded files"] == [f"{path}: is not the file that its job made (SHA-256 differs)"]
+    assert (
+        f'{RUN}/claims.json: delete-vgg: verdict is "supported", the measurements give "not supported"'
+        in found["claims follow from measurements"]
+    )
+    assert found[crate.METADATA] == [f"{path}: is not the file that {crate.METADATA} describes"]
+
+
+def test_a_damaged_measurement_is_no_crash():
+    write(RUN / "measurements/deletions/vgg-seed1.csv", "network,seed\nvgg,1\n")
+    assert "lacks the column" in wrong()["claims follow from measurements"][0]
+    write(
+        RUN / "measurements/deletions/vgg-seed1.csv",
+        (RUN / "measurements/deletions/resnet-seed1.csv").read_text() + "x",
+    )
+    assert wrong()["claims follow from measurements"]
+
+
+def test_a_missing_figure_is_named_by_records_and_crate():
+    path = RUN / "figures/class-overview.csv"
+    path.unlink()
+    found = wrong()
+    assert found == {"recorded files": [f"{path}: is missing"], crate.METADATA: [f"{path}: is missing"]}
+
+
+def test_an_edited_verdict_is_named():
+    claims = json.loads((RUN / "claims.json").read_text())
+    claims[1]["verdict"] = "not supported"
+    write(RUN / "claims.json", json.dumps(claims))
+    assert wrong()["claims follow from measurements"] == [
+        f'{RUN}/claims.json: delete-resnet: verdict is "not supported", the measurements give "supported"'
+    ]
+
+
+def test_a_rounding_difference_is_none():
+    claims = json.loads((RUN / "claims.json").read_text())
+    claims[3]["values"]["percent_19_to_35"]["mean"] *= 1 + 1e-12
+    write(RUN / "claims.json", json.dumps(claims))
+    assert "claims follow from measurements" not in wrong()
+
+
+def test_an_edited_provenance_is_named():
+    document = json.loads((RUN / "provenance.json").read_text())
+    document["report"]["scale"] = "paper"
+    write(RUN / "provenance.json", json.dumps(document))
+    assert wrong() == {
+        "provenance.json": [f"{RUN}/provenance.json: report is not what the job records say; write it again"]
+    }
+    write(RUN / "provenance.json", "{")
+    assert "is no provenance file of schema 1" in wrong()["provenance.json"][0]
+
+
+def test_the_command_prints_a_line_for_each_check_and_its_exit_code_tells(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import verify as script
+
+    def call():
+        monkeypatch.setattr("sys.argv", ["verify.py", "--run", str(RUN)])
+        with pytest.raises(SystemExit) as ended:
+            script.main()
+        return ended.value.code, capsys.readouterr().out.splitlines()
+
+    code, lines = call()
+    assert code == 0
+    assert [line.split()[0] for line in lines] == ["ok"] * 4
+    (RUN / "claims.json").unlink()
+    code, lines = call()
+    assert code == 1
+    assert lines[0] == "wrong   recorded files"
