@@ -259,7 +259,7 @@ def test_each_figure_says_whether_it_is_fresh_and_if_not_why(folder, page, monke
     checkpoint.unlink()
     written = Parser(article.write(RUN, ROOT / "report")).open[0]
     stale = {slug for slug, (text,) in chips(written).items() if "stale" in text}
-    assert stale == {"single-deletion"}
+    assert stale == {"single-deletion", "test-errors"}
     (text,) = chips(written)["single-deletion"]
     assert f"stale: {checkpoint}: is missing. Mend it with snakemake {RUN}/figures/single-deletion.svg" in text
     assert "7 of 8 figures fresh" in written.text

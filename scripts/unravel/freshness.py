@@ -29,35 +29,40 @@ class Stage:
     """What the jobs of one script have in common: their rule, and what the present config says their settings are.
 
     `rule` is "" for figures, each of which has its own.
-    `part` takes the config, the job's network or experiment, and gives what the job would record; `keys` is where the
-    config holds it ({} stands for the network).
+    `part` takes the config, the job's network or experiment, and gives what the job would record (None: nothing of the
+    config); `keys` is where the config holds it ({} stands for the network).
     """
 
     rule: str
-    part: Callable[[Config, str, str], Mapping[str, Any]]
+    part: Callable[[Config, str, str], Mapping[str, Any]] | None
     keys: str = ""
 
 
 STAGES = {
     "prepare_data": Stage("prepare_data", lambda config, *_: config.dataset_part(), "dataset."),
     "train": Stage("train", lambda config, network, _: config.training_part(network)),
+    "predict": Stage("predictions", lambda config, *_: config.prediction_part()),
     "measure_lesions": Stage("lesions", lambda config, _, experiment: config.lesion_part(experiment)),  # type: ignore[arg-type]
     "measure_gradients": Stage("gradients", lambda config, *_: config.gradient_part(), "gradients."),
     "count_paths": Stage(
         "count_paths", lambda config, network, _: {"blocks": config.networks[network].n_blocks}, "networks.{}."
     ),
+    "list_paths": Stage("list_paths", None),  # the paths of Figures 1 and 2 are the same in every run
     "draw_figure": Stage("", lambda config, *_: {"scale": config.scale}),
     "judge_claims": Stage("claims", lambda *_: {}),
 }
 
 # The networks that the config wants in each figure, and in the claims.
 SHOWN: dict[str, Callable[[Config], Iterable[str]]] = {
+    "figures/unraveled-view": lambda config: [],
+    "figures/unraveled-deletion": lambda config: [],
     "figures/single-deletion": lambda config: config.deletions.figure_3,
     "figures/random-deletion": lambda config: config.random_deletions.networks,
     "figures/reordering": lambda config: config.reorderings.networks,
     "figures/path-gradients": lambda config: [config.gradients.network],
     "figures/paths-left": lambda config: [config.gradients.network],
     "figures/stochastic-depth": lambda config: config.deletions.figure_8,
+    "figures/test-errors": lambda config: config.networks,
     "figures/training-curves": lambda config: config.networks,
     "figures/class-overview": lambda config: [],
     "claims": lambda config: config.networks,
@@ -250,6 +255,8 @@ def _changed_settings(name: str, record: Record, checkout: Checkout) -> list[Rea
             Reason("unknown source", f"{name}: made by scripts/{script}.py, whose settings this code does not know")
         ]
     stage = STAGES[script]
+    if stage.part is None:
+        return []
     if network not in checkout.config.networks and script in ("train", "count_paths"):
         return [Reason("stale", f"{checkout.config_path}: networks.{network} is no longer there")]
     part = stage.part(checkout.config, network, lineage.option(record, "--experiment") or "")
