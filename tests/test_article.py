@@ -262,7 +262,7 @@ def test_each_figure_says_whether_it_is_fresh_and_if_not_why(folder, page, monke
     assert stale == {"single-deletion", "test-errors"}
     (text,) = chips(written)["single-deletion"]
     assert f"stale: {checkpoint}: is missing. Mend it with snakemake {RUN}/figures/single-deletion.svg" in text
-    assert "7 of 8 figures fresh" in written.text
+    assert "9 of 11 figures fresh" in written.text
 
 
 def test_numbers_in_the_text_are_those_of_the_files(page):
