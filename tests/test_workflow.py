@@ -188,6 +188,26 @@ def test_a_drawing_of_paths_needs_no_network(empty_checkout, figure, tables):
     assert planned(empty_checkout, figure) == {"list_paths": tables, figure: 1}
 
 
+def test_a_published_run_is_rebuilt_from_its_measurements_alone(checkout, empty_checkout, tmp_path):
+    folder = tmp_path / "unravel"
+    shutil.copytree(empty_checkout, folder)
+    shutil.copytree(checkout / RUN, folder / RUN, copy_function=shutil.copyfile)  # dates as after a clone: any
+    for path in (folder / RUN / "data").rglob("*.safetensors"):
+        path.unlink()
+    kept = [*(folder / RUN / "measurements").rglob("*.csv"), *(folder / RUN / "checkpoints").rglob("*.safetensors")]
+    drawn = [*(folder / RUN / "figures").iterdir(), folder / RUN / "claims.json"]
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in (*kept, *drawn)}
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    command = ["make", "reference", "RUN=ci", "INSTALLED="]
+    again = subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert again.stdout.splitlines()[-1] == "The report: results/ci/report.html"
+    assert all(path.stat().st_mtime_ns == before[path][1] for path in kept)
+    assert all(path.read_bytes() == before[path][0] for path in drawn)
+    redrawn = {path.stem for path in drawn if path.stat().st_mtime_ns != before[path][1]}
+    assert redrawn == {*FIGURES, "claims"} - {"class-overview"}
+
+
 def test_the_plan_reads_as_sentences(empty_checkout):
     plan = snakemake(empty_checkout, "--dry-run")
     for line in ("Train resnet, seed 2, for 2 epochs", "Measure deletions of vgg, seed 1", "Draw Figure 3"):

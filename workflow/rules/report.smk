@@ -3,7 +3,7 @@ rule report:
     input:
         source=sorted(str(path) for path in Path("report").rglob("*") if path.suffix in (".html", ".css", ".js")),
         module="scripts/unravel/article.py",
-        data=rules.prepare_data.output,
+        data=[rules.prepare_data.output.manifest, rules.prepare_data.output.record],
         training=expand(rules.train.output, network=CONFIG.networks, seed=CONFIG.seeds),
         figures=FIGURES,
         claims=rules.claims.output,
