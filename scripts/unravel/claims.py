@@ -17,7 +17,7 @@ from unravel import summaries, tables
 from unravel.combinatorics import counts_by_length, fraction_left
 from unravel.config import Config
 from unravel.files import InputError
-from unravel.statistics import equivalence_margin, increase_after_deletion, mean_interval
+from unravel.statistics import Interval, equivalence_margin, increase_after_deletion, mean_interval
 
 Verdict = Literal["supported", "partly supported", "not supported", "not tested"]
 Values = dict[str, float]
@@ -70,7 +70,7 @@ class Judged(Claim):
     """A claim as claims.json holds it: with its verdict, the shown values over seeds, and all values by seed."""
 
     verdict: Verdict
-    values: dict[str, dict[str, float]]
+    values: dict[str, Interval]
     per_seed: list[Values]
 
 
