@@ -285,10 +285,10 @@ ENDS = {"percent": (0.0, 100.0), "rank_correlation": (-1.0, 1.0), "r_squared": (
 def claim_value(value: Interval, name: str) -> str:
     """A claim's value with its 95% interval, cut to what the value can be, and n; without these where nothing varies."""
     if value.low == value.high:
-        return f"{value.mean:.4g}"
+        return f"{value.mean:.3g}"
     low_end, high_end = next((ends for part, ends in ENDS.items() if part in name), (-math.inf, math.inf))
     low, high = max(value.low, low_end), min(value.high, high_end)
-    return f"{value.mean:.4g} ({low:.4g} to {high:.4g}, n = {value.n})"
+    return f"{value.mean:.3g} ({low:.3g} to {high:.3g}, n = {value.n})"
 
 
 def duration(seconds: float) -> str:
