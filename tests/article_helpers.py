@@ -142,3 +142,10 @@ def sections(page):
 
 def ids(page):
     return [element.attributes["id"] for element in page.all() if "id" in element.attributes]
+
+
+def dangling(page):
+    """Links within the page that lead nowhere."""
+    known = set(ids(page))
+    links = {value for element in page.all() for name, value in element.attributes.items() if name.endswith("href")}
+    return {link for link in links if link.startswith("#") and link[1:] not in known}

@@ -6,15 +6,15 @@ import json
 import re
 import shlex
 import shutil
-from pathlib import Path
 
 import jinja2
 import pytest
-from article_helpers import CLASSES, NOTE, ROOT, RUN, figures, ids, parse, run_script
+from article_helpers import CLASSES, NOTE, ROOT, RUN, dangling, figures, ids, run_script
 
 from unravel import article
-from unravel.files import InputError, sha256
+from unravel.files import sha256
 from unravel.statistics import Interval
+
 
 def test_every_figure_of_the_run_is_shown(page):
     assert set(figures(page)) == {path.stem for path in (RUN / "figures").glob("*.svg")}
@@ -26,10 +26,9 @@ def test_no_id_is_there_twice(page):
 
 def test_every_link_within_the_page_has_its_target(page):
     known = set(ids(page))
-    links = [value for element in page.all() for name, value in element.attributes.items() if name.endswith("href")]
-    within = {link for link in links if link.startswith("#")}
-    assert {"#provenance", "#fig-single-deletion", "#job-checkpoints-vgg-seed1"} <= within
-    assert {link for link in within if link[1:] not in known} == set()
+    links = {link.attributes["href"] for link in page.all("a")}
+    assert {"#provenance", "#fig-single-deletion", "#job-checkpoints-vgg-seed1"} <= links
+    assert dangling(page) == set()
     for element in page.all():
         assert set((element.attributes.get("aria-labelledby") or "").split()) <= known
 
@@ -109,7 +108,7 @@ def test_text_of_others_is_no_markup(page):
     overview = figures(page)["class-overview"]
     assert {element.text.strip() for element in overview.all("text")} >= set(CLASSES)
     assert [row.all("td")[0].text for row in overview.all("tbody")[0].all("tr")] == list(CLASSES)
-    assert NOTE in page.all("pre")[-1].text.replace("\n", " ")  # in the config
+    assert NOTE in page.by_id("run-config").words
 
 
 def test_names_made_of_digits_keep_their_zeros(folder, tmp_path):
@@ -137,7 +136,10 @@ def test_numbers_in_the_text_are_those_of_the_files(page):
 
 def test_the_equations_name_each_branch_as_often_as_the_unraveled_view(page):
     values = json.loads((RUN / "figures" / "unraveled-view.json").read_text())
-    (math,) = page.all("math")
+    math = page.all("math")[0]
+    assert math.attributes["alttext"].split(" = ")[-1] == (
+        "y_0 + f_1(y_0) + f_2(y_0 + f_1(y_0)) + f_3(y_0 + f_1(y_0) + f_2(y_0 + f_1(y_0)))"
+    )
     equations = "".join(row.text for row in math.all("mtr")).replace("\n", "").replace(" ", "").split("=")
     assert equations == [
         "y3",
@@ -163,46 +165,6 @@ def test_the_captions_of_figures_1_and_2_count_the_paths_of_their_tables(page):
 def test_writing_twice_gives_the_same_page(folder):
     first, second = (article.write(RUN, ROOT / "report") for _ in range(2))
     assert first == second == (RUN / "report.html").read_text(encoding="utf-8")
-
-
-# --- what is refused ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "config.yaml",
-        "claims.json",
-        "data/arrays/manifest.json",
-        "jobs/checkpoints/vgg/seed1.json",
-        "jobs/figures/single-deletion.json",
-        *[f"figures/single-deletion.{suffix}" for suffix in ("svg", "pdf", "png", "csv", "json")],
-    ],
-)
-def test_a_missing_result_is_named(folder, tmp_path, name):
-    run = shutil.copytree(RUN, tmp_path / "tiny")
-    (run / name).unlink()
-    with pytest.raises(InputError, match=name.replace(".", r"\.")) as caught:
-        article.write(run, ROOT / "report")
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("jobs/checkpoints/vgg/seed1.json", "{", r"seed1\.json: not a job record .* run its job again"),
-        (
-            "figures/single-deletion.svg",
-            "<svg></svg>",
-            "single-deletion: the svg has no viewBox; draw the figure again",
-        ),
-    ],
-)
-def test_a_broken_result_is_named(folder, tmp_path, name, content, message):
-    run = shutil.copytree(RUN, tmp_path / "tiny")
-    (run / name).write_text(content)
-    with pytest.raises(InputError, match=message):
-        article.write(run, ROOT / "report")
 
 
 def test_a_number_that_no_file_holds_fails_the_build(folder, tmp_path):

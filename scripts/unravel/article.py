@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,7 @@ def read_results(
     for entry in catalogue:
         if "slug" in entry:
             label = f"{entry['label']}. {entry['title']}"
-            readers[entry["slug"]] = (label, entry["rule"], lambda entry=entry: read_picture(run, entry, records))
+            readers[entry["slug"]] = (label, entry["rule"], partial(read_picture, run, entry, records))
     found, problems = {}, {}
     for name, (label, rule, read) in readers.items():
         try:
@@ -283,7 +284,7 @@ ENDS = {"percent": (0.0, 100.0), "rank_correlation": (-1.0, 1.0), "r_squared": (
 
 
 def claim_value(value: Interval, name: str) -> str:
-    """A claim's value with its 95% interval, cut to what the value can be, and n; without these where nothing varies."""
+    """A claim's value with its 95% interval, cut to what the value can be, and n; without them where nothing varies."""
     if value.low == value.high:
         return f"{value.mean:.3g}"
     low_end, high_end = next((ends for part, ends in ENDS.items() if part in name), (-math.inf, math.inf))

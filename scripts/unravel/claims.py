@@ -292,8 +292,8 @@ def _hold(conditions: dict[str, str], means: pd.Series, factor: float) -> bool:
 def _moved(name: str, condition: str, bound: float, factor: float) -> float:
     """A bound with its distance to the best possible value times `factor`: less than 1 is tighter, more is looser.
 
-    The best value is 0 for what should be small, 1 for a rank correlation or R squared, 100 for a percentage. A bound of
-    zero (a sign) and an equality have no such distance, and stay.
+    The best value is 0 for what should be small, 1 for a rank correlation or R squared, 100 for a percentage. A bound
+    of zero (a sign) and an equality have no such distance, and stay.
     """
     if bound == 0 or condition.startswith("=="):
         return bound

@@ -17,8 +17,8 @@ SOURCES = {"digits": "bundled data", "folder": "your data", "arrays": "your data
 def panel(job: str, settings: config.Config, records: Records) -> dict[str, Any]:
     """All that the panel of a figure's job shows beyond its record.
 
-    `tree` is that of `ancestors`, `jobs` and `seconds` count those in it and the job itself, `settings` and `script` are
-    as below.
+    `tree` is that of `ancestors`, `jobs` and `seconds` count those in it and the job itself, `settings` and `script`
+    are as below.
     """
     tree = ancestors([job], records)
     before = all_jobs(tree)

@@ -40,7 +40,9 @@ class Reference:
 def read(path: Path) -> dict[str, Reference]:
     """The entries of a BibTeX file by key. Raises InputError if one has no title, author or year, or is there twice."""
     found: dict[str, Reference] = {}
-    for match in re.finditer(r"^@\w+\{([\w-]+),\n(.*?)^\}$", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+    for match in re.finditer(
+        r"^@\w+\{([\w-]+),\n(.*?)^\}$", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    ):
         key, lines = match.groups()
         # an outer pair of braces more keeps a name of several words in one piece
         fields = dict(re.findall(r"^\s*(\w+) = \{\{?(.*?)\}?\},?$", lines, re.MULTILINE))
