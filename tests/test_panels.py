@@ -1,4 +1,4 @@
-"""What a figure rests on, from records: the tree of jobs, the keys that decided it, its script; and the page's panels."""
+"""What a figure rests on, from records: the tree of jobs, the keys that decided it, its script; and the panels."""
 
 import json
 import sys
@@ -55,9 +55,7 @@ def test_jobs_that_differ_by_their_seed_stand_together():
 
 
 def test_a_panel_counts_what_the_figure_rests_on_and_nothing_else():
-    panel = panels.panel(
-        "figures/single-deletion", SETTINGS, RECORDS | {"figures/single-deletion": RECORDS["figures/single-deletion"]}
-    )
+    panel = panels.panel("figures/single-deletion", SETTINGS, RECORDS)
     assert (panel["jobs"], panel["seconds"]) == (6, 1000 + 2 * 100 + 2 * 10 + 1)
     keys = {row["key"] for row in panel["settings"]}
     assert "networks.resnet.channels" in keys
