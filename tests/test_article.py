@@ -220,6 +220,26 @@ def test_an_interval_ends_at_zero_and_carries_its_n():
     assert article.interval(Interval(5.0, 5.0, 5.0, 1)) == "5.00 (n = 1)"
 
 
+def test_a_claims_interval_ends_where_its_value_can_be():
+    value = Interval(0.9, -0.5, 150.0, 3)
+    said = {name: article.claim_value(value, name).replace("\u00a0", " ") for name in ("saved_points", "r_squared")}
+    assert said == {"saved_points": "0.9 (-0.5 to 150, n = 3)", "r_squared": "0.9 (0 to 1, n = 3)"}
+    assert article.claim_value(value, "percent_5_to_17").startswith("0.9 (0 to 100, ")
+    assert article.claim_value(value, "rank_correlation").startswith("0.9 (-0.5 to 1, ")
+    assert article.claim_value(Interval(44.0, 44.0, 44.0, 1), "log2_paths_left") == "44"
+
+
+def test_a_number_that_is_none_is_said_so():
+    assert [article.points(value) for value in (float("nan"), None, 2.0)] == ["n/a", "n/a", "2.00"]
+    assert article.interval(Interval(float("nan"), float("nan"), float("nan"), 3)) == "n/a (n = 3)"
+
+
 def test_times_and_sizes_are_said_as_a_reader_says_them():
-    assert [article.duration(seconds) for seconds in (0.25, 89, 90, 600)] == ["0.2 s", "89.0 s", "1.5 min", "10.0 min"]
+    assert [article.duration(seconds) for seconds in (0.25, 89, 90, 600, 9000)] == [
+        "0.2 s",
+        "89.0 s",
+        "1.5 min",
+        "10.0 min",
+        "2.5 h",
+    ]
     assert [article.size(n_bytes) for n_bytes in (4_000, 99_949, 2_500_000)] == ["4.0 kB", "99.9 kB", "2.5 MB"]

@@ -76,6 +76,7 @@ def write(run: Path, source: Path) -> str:
         config_yaml=config.to_yaml(settings),
         changed=config.flat(settings.model_dump(mode="json", exclude_defaults=True)),
         defaults=panels.default_settings(),
+        flat=config.flat,
         run=run.as_posix(),
         manifest=manifest,
         networks=found.get("networks", {}),
@@ -280,7 +281,12 @@ def interval(value: Interval | Mapping[str, Any], digits: int = 2) -> str:
 
 
 # What a value can be at all; a t interval knows of no such ends.
-ENDS = {"percent": (0.0, 100.0), "rank_correlation": (-1.0, 1.0), "r_squared": (0.0, 1.0)}
+ENDS = {
+    "percent": (0.0, 100.0),
+    "rank_correlation": (-1.0, 1.0),
+    "r_squared": (0.0, 1.0),
+    "largest_jump": (0.0, 100.0),
+}
 
 
 def claim_value(value: Interval, name: str) -> str:
@@ -289,7 +295,7 @@ def claim_value(value: Interval, name: str) -> str:
         return f"{value.mean:.3g}"
     low_end, high_end = next((ends for part, ends in ENDS.items() if part in name), (-math.inf, math.inf))
     low, high = max(value.low, low_end), min(value.high, high_end)
-    return f"{value.mean:.3g} ({low:.3g} to {high:.3g}, n = {value.n})"
+    return f"{value.mean:.3g} ({low:.3g} to {high:.3g}, n\u00a0=\u00a0{value.n})"
 
 
 def duration(seconds: float) -> str:
