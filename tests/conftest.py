@@ -1,5 +1,6 @@
 """Small real networks and images that many tests share."""
 
+import article_helpers
 import numpy as np
 import pytest
 import torch
@@ -50,3 +51,25 @@ def make_split():
         return Split(torch.from_numpy(images), torch.from_numpy(labels), scaled.mean((0, 1, 2)), scaled.std((0, 1, 2)))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory):
+    """A folder in which a small run was done by the real scripts."""
+    folder = tmp_path_factory.mktemp("checkout")
+    article_helpers.make_run(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(finished_run):
+    """That folder as the working directory: records name files relative to it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(finished_run)
+        yield finished_run
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    """The run's article as a tree of elements."""
+    return article_helpers.parse((article_helpers.RUN / "report.html").read_text(encoding="utf-8"))

@@ -4,139 +4,16 @@ import base64
 import itertools
 import json
 import re
-import runpy
 import shlex
 import shutil
-import subprocess
-import sys
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
-from pathlib import Path
 
 import jinja2
-import numpy as np
 import pytest
-import yaml
+from article_helpers import CLASSES, NOTE, ROOT, RUN, dangling, figures, ids, parse, run_script
 
 from unravel import article
-from unravel.files import InputError, sha256
+from unravel.files import sha256
 from unravel.statistics import Interval
-
-ROOT = Path(__file__).resolve().parents[1]
-RUN = Path("results/tiny")
-NOTE = "<script>alert(1)</script> & more."
-CLASSES = ('<b>bold</b> & "quoted"', "null", "007")
-
-
-def write_images(path, n, seed):
-    random = np.random.default_rng(seed)
-    labels = np.arange(n) % len(CLASSES)
-    images = (80 * labels[:, None, None] + random.integers(0, 80, (n, 8, 8))).astype(np.uint8)
-    np.savez(path, images=images, labels=labels, class_names=np.array(CLASSES))
-
-
-def write_config():
-    """The ci run's config for the images above, cut down to one seed and one epoch."""
-    config = yaml.safe_load((ROOT / "config" / "ci.yaml").read_text())
-    config |= {"run": "tiny", "seeds": [1], "training": config["training"] | {"epochs": 1, "batch_size": 8}}
-    config["dataset"] = {"source": "arrays", "train": "train.npz", "test": "test.npz", "note": NOTE}
-    (RUN / "config.yaml").parent.mkdir(parents=True)
-    (RUN / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-
-
-def planned_commands():
-    """The commands that snakemake would run, in its order."""
-    options = ["--snakefile", ROOT / "workflow" / "Snakefile", "--configfile", RUN / "config.yaml", "--cores", "1"]
-    command = [sys.executable, "-m", "snakemake", *options, "--dry-run", "--printshellcmds"]
-    plan = subprocess.run(command, capture_output=True, text=True, check=True)
-    return [shlex.split(line) for line in re.findall(r"python (scripts/\S+\.py .*) 2> ", plan.stdout + plan.stderr)]
-
-
-def run_script(command):
-    """Run a script in this process: importing torch anew for each takes longer than the work."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", command)
-        runpy.run_path(command[0], run_name="__main__")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A folder in which the run is done, as the working directory: records name files relative to it."""
-    folder = tmp_path_factory.mktemp("checkout")
-    for name in ("scripts", "report"):
-        (folder / name).symlink_to(ROOT / name)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        write_images("train.npz", 48, seed=1)
-        write_images("test.npz", 30, seed=2)
-        write_config()
-        for command in planned_commands():
-            run_script(command)
-        yield folder
-
-
-# --- the page, as a browser reads it --------------------------------------------------------------------------------
-
-VOID = {"meta", "link", "br", "hr", "img", "input"}
-
-
-@dataclass
-class Element:
-    tag: str
-    attributes: dict[str, str | None]
-    inside: list["Element | str"] = field(default_factory=list)
-
-    @property
-    def text(self):
-        return "".join(part if isinstance(part, str) else part.text for part in self.inside)
-
-    @property
-    def children(self):
-        return [part for part in self.inside if isinstance(part, Element)]
-
-    def all(self, *tags):
-        """The elements below this one, in the order of the page; those with one of the tags, if any is given."""
-        below = [element for child in self.children for element in (child, *child.all())]
-        return [element for element in below if not tags or element.tag in tags]
-
-
-class Parser(HTMLParser):
-    """Builds the tree of elements, and insists that each is closed where it was opened."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open = [Element("page", {})]
-        self.feed(text)
-        self.close()
-        assert len(self.open) == 1, f"<{self.open[-1].tag}> is never closed"
-
-    def handle_starttag(self, tag, attributes):
-        assert len(dict(attributes)) == len(attributes), f"<{tag}> has an attribute twice"
-        element = Element(tag, dict(attributes))
-        self.open[-1].inside.append(element)
-        if tag not in VOID:
-            self.open.append(element)
-
-    def handle_endtag(self, tag):
-        if tag not in VOID:
-            assert self.open.pop().tag == tag
-
-    def handle_data(self, data):
-        self.open[-1].inside.append(data)
-
-
-@pytest.fixture(scope="module")
-def page(folder):
-    return Parser((RUN / "report.html").read_text(encoding="utf-8")).open[0]
-
-
-def figures(page):
-    """The page's figures by slug."""
-    return {element.attributes["id"].removeprefix("fig-"): element for element in page.all("figure")}
-
-
-def ids(page):
-    return [element.attributes["id"] for element in page.all() if "id" in element.attributes]
 
 
 def test_every_figure_of_the_run_is_shown(page):
@@ -149,10 +26,9 @@ def test_no_id_is_there_twice(page):
 
 def test_every_link_within_the_page_has_its_target(page):
     known = set(ids(page))
-    links = [value for element in page.all() for name, value in element.attributes.items() if name.endswith("href")]
-    within = {link for link in links if link.startswith("#")}
-    assert {"#provenance", "#fig-single-deletion", "#job-checkpoints-vgg-seed1"} <= within
-    assert {link for link in within if link[1:] not in known} == set()
+    links = {link.attributes["href"] for link in page.all("a")}
+    assert {"#provenance", "#fig-single-deletion", "#job-checkpoints-vgg-seed1"} <= links
+    assert dangling(page) == set()
     for element in page.all():
         assert set((element.attributes.get("aria-labelledby") or "").split()) <= known
 
@@ -232,7 +108,7 @@ def test_text_of_others_is_no_markup(page):
     overview = figures(page)["class-overview"]
     assert {element.text.strip() for element in overview.all("text")} >= set(CLASSES)
     assert [row.all("td")[0].text for row in overview.all("tbody")[0].all("tr")] == list(CLASSES)
-    assert NOTE in page.all("pre")[-1].text.replace("\n", " ")  # in the config
+    assert NOTE in page.by_id("run-config").words
 
 
 def test_names_made_of_digits_keep_their_zeros(folder, tmp_path):
@@ -257,7 +133,7 @@ def test_each_figure_says_whether_it_is_fresh_and_if_not_why(folder, page, monke
     monkeypatch.chdir(shutil.copytree(folder, tmp_path / "copy", symlinks=True))
     checkpoint = RUN / "checkpoints" / "vgg" / "seed1.safetensors"
     checkpoint.unlink()
-    written = Parser(article.write(RUN, ROOT / "report")).open[0]
+    written = parse(article.write(RUN, ROOT / "report"))
     stale = {slug for slug, (text,) in chips(written).items() if "stale" in text}
     assert stale == {"single-deletion", "test-errors"}
     (text,) = chips(written)["single-deletion"]
@@ -279,7 +155,10 @@ def test_numbers_in_the_text_are_those_of_the_files(page):
 
 def test_the_equations_name_each_branch_as_often_as_the_unraveled_view(page):
     values = json.loads((RUN / "figures" / "unraveled-view.json").read_text())
-    (math,) = page.all("math")
+    math = page.all("math")[0]
+    assert math.attributes["alttext"].split(" = ")[-1] == (
+        "y_0 + f_1(y_0) + f_2(y_0 + f_1(y_0)) + f_3(y_0 + f_1(y_0) + f_2(y_0 + f_1(y_0)))"
+    )
     equations = "".join(row.text for row in math.all("mtr")).replace("\n", "").replace(" ", "").split("=")
     assert equations == [
         "y3",
@@ -305,46 +184,6 @@ def test_the_captions_of_figures_1_and_2_count_the_paths_of_their_tables(page):
 def test_writing_twice_gives_the_same_page(folder):
     first, second = (article.write(RUN, ROOT / "report") for _ in range(2))
     assert first == second == (RUN / "report.html").read_text(encoding="utf-8")
-
-
-# --- what is refused ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "config.yaml",
-        "claims.json",
-        "data/arrays/manifest.json",
-        "jobs/checkpoints/vgg/seed1.json",
-        "jobs/figures/single-deletion.json",
-        *[f"figures/single-deletion.{suffix}" for suffix in ("svg", "pdf", "png", "csv", "json")],
-    ],
-)
-def test_a_missing_result_is_named(folder, tmp_path, name):
-    run = shutil.copytree(RUN, tmp_path / "tiny")
-    (run / name).unlink()
-    with pytest.raises(InputError, match=name.replace(".", r"\.")) as caught:
-        article.write(run, ROOT / "report")
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("jobs/checkpoints/vgg/seed1.json", "{", r"seed1\.json: not a job record .* run its job again"),
-        (
-            "figures/single-deletion.svg",
-            "<svg></svg>",
-            "single-deletion: the svg has no viewBox; draw the figure again",
-        ),
-    ],
-)
-def test_a_broken_result_is_named(folder, tmp_path, name, content, message):
-    run = shutil.copytree(RUN, tmp_path / "tiny")
-    (run / name).write_text(content)
-    with pytest.raises(InputError, match=message):
-        article.write(run, ROOT / "report")
 
 
 def test_a_number_that_no_file_holds_fails_the_build(folder, tmp_path):
@@ -400,6 +239,26 @@ def test_an_interval_ends_at_zero_and_carries_its_n():
     assert article.interval(Interval(5.0, 5.0, 5.0, 1)) == "5.00 (n = 1)"
 
 
+def test_a_claims_interval_ends_where_its_value_can_be():
+    value = Interval(0.9, -0.5, 150.0, 3)
+    said = {name: article.claim_value(value, name).replace("\u00a0", " ") for name in ("saved_points", "r_squared")}
+    assert said == {"saved_points": "0.9 (-0.5 to 150, n = 3)", "r_squared": "0.9 (0 to 1, n = 3)"}
+    assert article.claim_value(value, "percent_5_to_17").startswith("0.9 (0 to 100, ")
+    assert article.claim_value(value, "rank_correlation").startswith("0.9 (-0.5 to 1, ")
+    assert article.claim_value(Interval(44.0, 44.0, 44.0, 1), "log2_paths_left") == "44"
+
+
+def test_a_number_that_is_none_is_said_so():
+    assert [article.points(value) for value in (float("nan"), None, 2.0)] == ["n/a", "n/a", "2.00"]
+    assert article.interval(Interval(float("nan"), float("nan"), float("nan"), 3)) == "n/a (n = 3)"
+
+
 def test_times_and_sizes_are_said_as_a_reader_says_them():
-    assert [article.duration(seconds) for seconds in (0.25, 89, 90, 600)] == ["0.2 s", "89.0 s", "1.5 min", "10.0 min"]
+    assert [article.duration(seconds) for seconds in (0.25, 89, 90, 600, 9000)] == [
+        "0.2 s",
+        "89.0 s",
+        "1.5 min",
+        "10.0 min",
+        "2.5 h",
+    ]
     assert [article.size(n_bytes) for n_bytes in (4_000, 99_949, 2_500_000)] == ["4.0 kB", "99.9 kB", "2.5 MB"]

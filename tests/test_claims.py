@@ -1,5 +1,6 @@
 """Verdicts follow the data: the same claim, with other measurements, gets another verdict."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -148,6 +149,7 @@ def test_explicit_paths_sum_to_the_linear_network():
     [
         ({"statistic": "median_of_means"}, "claim 'decay': statistic: unknown statistic 'median_of_means'; known are"),
         ({"supported": {"r_squared": "about 1"}}, "claim 'decay': supported: condition 'about 1' must be one of"),
+        ({"paper_values": {"slope": 1}}, "claim 'decay': paper_values: 'slope' is not among the values shown"),
         ({"critrion": "x"}, "claim 'decay': critrion: Extra inputs are not permitted"),
     ],
 )
@@ -158,6 +160,80 @@ def test_a_broken_claims_file_is_refused_with_one_line(tmp_path, change, message
         claims.read(tmp_path / "claims.yaml")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_judged_claims_are_read_as_they_were_written(tmp_path):
+    judged = claims.judge([BY_ID["binomial"], BY_ID["imagenet"]], claims.Evidence(tmp_path, SETTINGS))
+    (tmp_path / "claims.json").write_text(json.dumps(judged))
+    read = claims.read_judged(tmp_path / "claims.json")
+    assert [claim.model_dump(mode="json") for claim in read] == judged
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read (No such file or directory)"),
+        ("{", "the file: Invalid JSON"),
+        ('[{"id": "decay"}]', "0.where: Field required"),
+    ],
+)
+def test_judged_claims_of_another_kind_are_refused_with_one_line(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "claims.json").write_text(content)
+    with pytest.raises(InputError) as caught:
+        claims.read_judged(tmp_path / "claims.json")
+    assert message in str(caught.value)
+    assert str(caught.value).endswith("delete it and judge again with `snakemake claims`")
+    assert "\n" not in str(caught.value)
+
+
+def judged(claim_id, *per_seed):
+    return claims.Judged.model_validate(claims.decide(BY_ID[claim_id], list(per_seed)))
+
+
+@pytest.mark.parametrize(
+    ("value", "tighter", "looser"),
+    [
+        (
+            0.7,
+            "supported",
+            "supported",
+        ),  # bounds of 1, 0.8 and 1.2 points; those of the partial verdict are 3, 2.4 and 3.6
+        (0.9, "partly supported", "supported"),
+        (1.1, "partly supported", "supported"),
+        (1.3, "partly supported", "partly supported"),
+        (3.5, "not supported", "partly supported"),
+    ],
+)
+def test_a_bound_on_what_should_be_small_moves_by_a_fifth(value, tighter, looser):
+    found = claims.sensitivity(judged("delete-resnet", {"median_increase_points": value, "p90_increase_points": 0.0}))
+    assert (found["tighter"], found["looser"]) == (tighter, looser)
+
+
+@pytest.mark.parametrize(
+    ("claim_id", "values", "tighter", "looser"),
+    [
+        # R squared of at least 0.95: 0.96 and 0.94
+        ("decay", {"decades_per_block": -1.0, "r_squared": 0.955}, "not supported", "supported"),
+        ("decay", {"decades_per_block": -1.0, "r_squared": 0.945}, "not supported", "supported"),
+        ("decay", {"decades_per_block": -1.0, "r_squared": 0.935}, "not supported", "not supported"),
+        # at least 90 percent: 92 and 88
+        ("effective-paths", {"percent_5_to_17": 91.0, "exact_percent_5_to_17": 0.0}, "not supported", "supported"),
+        ("effective-paths", {"percent_5_to_17": 87.0, "exact_percent_5_to_17": 0.0}, "not supported", "not supported"),
+        # a sign has no distance to move by
+        ("downsampling", {"downsampling_above_p90_points": 0.01}, "supported", "supported"),
+    ],
+)
+def test_other_bounds_move_by_a_fifth_of_their_distance_to_the_best_value(claim_id, values, tighter, looser):
+    found = claims.sensitivity(judged(claim_id, values))
+    assert (found["tighter"], found["looser"]) == (tighter, looser)
+
+
+def test_sensitivity_judges_each_seed_alone():
+    low, high = ({"median_increase_points": x, "p90_increase_points": 0.0} for x in (0.0, 9.0))
+    found = claims.sensitivity(judged("delete-resnet", low, high, low))
+    assert found["seeds"] == ["supported", "not supported", "supported"]
+    assert claims.sensitivity(judged("imagenet")) == {"tighter": "not tested", "looser": "not tested", "seeds": []}
 
 
 def test_no_claim_of_the_paper_is_left_out():

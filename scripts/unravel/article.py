@@ -2,24 +2,28 @@
 
 import base64
 import json
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import pandas as pd
+import yaml
 from markupsafe import Markup
 
-from unravel import config, freshness, tables
+from unravel import claims, config, freshness, panels, references, tables
 from unravel.data.preparation import read_manifest
 from unravel.files import InputError
-from unravel.lineage import find, read_json, read_records, trace
+from unravel.lineage import find, read_records, trace
 from unravel.statistics import Interval, mean_interval
 
 MEDIA_TYPES = {"svg": "image/svg+xml", "pdf": "application/pdf", "png": "image/png", "csv": "text/csv"}
 ROWS_SHOWN = 200
+ABSENT = "n/a"
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,10 @@ class Picture:
     """A figure's files, ready for the page, and the record of the job that drew it."""
 
     slug: str
+    label: str
+    title: str
+    rule: str
+    original: bool
     view_box: str
     svg: Markup
     downloads: dict[str, str]
@@ -36,9 +44,19 @@ class Picture:
 
 
 def write(run: Path, source: Path) -> str:
-    """The article on a run as HTML. Raises InputError if a result is missing or not what it should be."""
+    """The article on a run as HTML.
+
+    A figure, the claims or the checkpoints' records may be missing or damaged: where they would stand, the article says
+    which file it is and what makes it. Raises InputError without the config or the data's manifest, for a file in jobs/
+    that is no record of this version, and if report/ is not what it should be.
+    """
     settings = config.read(run / "config.yaml")
+    manifest = read_manifest(run / "data" / settings.dataset.name / "manifest.json")
     records = read_records(run / "jobs")
+    catalogue = yaml.safe_load((source / "figures.yaml").read_text(encoding="utf-8"))
+    found, problems = read_results(run, settings, records, catalogue)
+    judged, stated = found.get("claims", []), claims.read(source / "claims.yaml")
+    citations = references.Citations(references.read(source / "references.bib"))
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(source),
         autoescape=True,
@@ -46,25 +64,92 @@ def write(run: Path, source: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"points": points, "interval": interval, "duration": duration, "size": size}
-    claims = read_json(run / "claims.json")
-    article = environment.get_template("article.html")
-    return article.render(
+    environment.filters |= {
+        "points": points,
+        "interval": interval,
+        "claim_value": claim_value,
+        "duration": duration,
+        "size": size,
+    }
+    return environment.get_template("article.html").render(
         config=settings,
         config_yaml=config.to_yaml(settings),
+        changed=config.flat(settings.model_dump(mode="json", exclude_defaults=True)),
+        defaults=panels.default_settings(),
+        flat=config.flat,
         run=run.as_posix(),
-        manifest=read_manifest(run / "data" / settings.dataset.name / "manifest.json"),
-        networks={name: network_summary(run, name, settings.seeds, records) for name in settings.networks},
-        figures=Pictures(run, records),
-        claims=claims,
-        criteria={claim["id"]: claim["criterion"] for claim in claims},
+        manifest=manifest,
+        networks=found.get("networks", {}),
+        figures={entry["slug"]: found[entry["slug"]] for entry in catalogue if entry.get("slug") in found},
+        catalogue=catalogue,
+        problems=problems,
+        claims=judged,
+        claim={claim.id: claim for claim in judged},
+        criteria={claim.id: claim.criterion for claim in stated},
+        paper={claim.id: claim.paper for claim in stated},
+        sensitivity=claims.sensitivity,
+        cards=checkpoint_cards(run, records),
         records=records,
         freshness=freshness.summary(run, settings, records),
         inputs_of=lambda record: trace(record, records),
+        origin_of=lambda file: panels.origin(file, settings.dataset.source),
+        panel_of=lambda picture: panels.panel(f"figures/{picture.slug}", settings, records),
+        distinct=lambda key: distinct(records, key),
+        seconds_by_kind=seconds_by_kind(records),
+        bytes_written=sum(file["bytes"] for record in records.values() for file in record["outputs"].values()),
+        cite=citations.cite,
+        citations=citations,
         style=Markup((source / "style.css").read_text(encoding="utf-8")),
         script=Markup((source / "page.js").read_text(encoding="utf-8")),
         rows_shown=ROWS_SHOWN,
     )
+
+
+def read_results(
+    run: Path, settings: config.Config, records: Mapping[str, dict[str, Any]], catalogue: list[dict[str, Any]]
+) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
+    """What the article's sections need, by name: "claims", "networks", and each figure by its slug.
+
+    What cannot be read is in the second dictionary instead: {"label", "problem": one line, "command": what makes it}.
+    """
+    readers: dict[str, tuple[str, str, Callable[[], Any]]] = {
+        "claims": ("The verdicts", "claims", lambda: claims.read_judged(run / "claims.json")),
+        "networks": (
+            "The networks",
+            "all",
+            lambda: {name: network_summary(run, name, settings.seeds, records) for name in settings.networks},
+        ),
+    }
+    for entry in catalogue:
+        if "slug" in entry:
+            label = f"{entry['label']}. {entry['title']}"
+            readers[entry["slug"]] = (label, entry["rule"], partial(read_picture, run, entry, records))
+    found, problems = {}, {}
+    for name, (label, rule, read) in readers.items():
+        try:
+            found[name] = read()
+        except InputError as error:
+            command = f"snakemake {rule} --cores all --configfile {run.as_posix()}/config.yaml"
+            problems[name] = {"label": label, "problem": str(error), "command": command}
+    return found, problems
+
+
+def distinct(records: Mapping[str, Mapping[str, Any]], key: str) -> list[tuple[Any, int]]:
+    """The values that records have under a key, each once, with how many records have it; the most frequent first."""
+    found: dict[str, int] = {}
+    for record in records.values():
+        text = json.dumps(record[key], sort_keys=True)
+        found[text] = found.get(text, 0) + 1
+    return [(json.loads(text), n) for text, n in sorted(found.items(), key=lambda item: -item[1])]
+
+
+def seconds_by_kind(records: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """Seconds of all jobs together, by what they make: data, checkpoints, measurements, figures, claims."""
+    found: dict[str, float] = {}
+    for name, record in records.items():
+        kind = name.partition("/")[0]
+        found[kind] = found.get(kind, 0) + record["seconds"]
+    return found
 
 
 def network_summary(run: Path, name: str, seeds: tuple[int, ...], records: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,41 +162,50 @@ def network_summary(run: Path, name: str, seeds: tuple[int, ...], records: Mappi
         "seconds": sum(job["seconds"] for job in jobs) / len(jobs),
         # none where a killed job had only its outputs left to write
         "images_per_second": sum(rates) / len(rates) if rates else None,
-        "checkpoints": [f"{run.as_posix()}/checkpoints/{name}/seed{seed}.safetensors" for seed in seeds],
     }
 
 
-class Pictures(dict[str, Picture]):
-    """A run's figures by slug, each read when the article first names it, so that a missing one is an InputError."""
+def checkpoint_cards(run: Path, records: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is known of each checkpoint: its job's record, its file, and whether the file is still there."""
+    cards = []
+    for name, record in records.items():
+        if name.startswith("checkpoints/"):
+            path, output = next(item for item in record["outputs"].items() if item[0].endswith(".safetensors"))
+            cards.append(
+                {
+                    "name": name.removeprefix("checkpoints/"),
+                    "path": path,
+                    **output,
+                    "here": (run / name).with_suffix(".safetensors").is_file(),
+                    "record": record,
+                }
+            )
+    return cards
 
-    def __init__(self, run: Path, records: Mapping[str, dict[str, Any]]) -> None:
-        super().__init__()
-        self.run, self.records = run, records
 
-    def __missing__(self, slug: str) -> Picture:
-        self[slug] = read_picture(self.run, slug, self.records)
-        return self[slug]
-
-
-def read_picture(run: Path, slug: str, records: Mapping[str, dict[str, Any]]) -> Picture:
-    """Read a figure's files. Raises InputError if one is missing."""
+def read_picture(run: Path, entry: Mapping[str, Any], records: Mapping[str, dict[str, Any]]) -> Picture:
+    """Read a figure's files. Raises InputError if one is missing or damaged."""
+    slug = entry["slug"]
     path = run / "figures" / slug
     try:
         contents = {suffix: path.with_suffix(f".{suffix}").read_bytes() for suffix in MEDIA_TYPES}
         values = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        # names are text, also what pandas takes for a missing value ("null")
+        table = pd.read_csv(path.with_suffix(".csv"), dtype=tables.TEXT, keep_default_na=False)
     except FileNotFoundError as error:
         raise InputError(f"{error.filename}: is missing; draw the figure again") from error
-    view_box, svg = inline_svg(contents["svg"].decode(), slug)
+    except ValueError as error:  # of json and of pandas
+        raise InputError(f"{path}: its csv or json is damaged ({error}); draw the figure again") from error
+    view_box, svg = inline_svg(contents["svg"].decode(errors="replace"), slug)
     return Picture(
-        slug=slug,
+        **{key: entry[key] for key in ("slug", "label", "title", "rule", "original")},
         view_box=view_box,
         svg=svg,
         downloads={
             suffix: f"data:{MEDIA_TYPES[suffix]};base64,{base64.b64encode(content).decode()}"
             for suffix, content in contents.items()
         },
-        # names are text, also what pandas takes for a missing value ("null")
-        table=pd.read_csv(path.with_suffix(".csv"), dtype=tables.TEXT, keep_default_na=False),
+        table=table,
         values=values,
         record=find(records, f"figures/{slug}"),
     )
@@ -131,23 +225,43 @@ def inline_svg(text: str, slug: str) -> tuple[str, Markup]:
     return parts[1], Markup(content.replace("#000000", "currentColor"))
 
 
-def points(value: float, digits: int = 2) -> str:
+def points(value: float | None, digits: int = 2) -> str:
     """A number as prose shows it."""
-    return f"{value:.{digits}f}"
+    return ABSENT if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
 def interval(value: Interval | Mapping[str, Any], digits: int = 2) -> str:
     """A mean error in percent with its 95% interval, cut to 0 to 100, and n, as prose shows it."""
     held = value if isinstance(value, Interval) else Interval(**value)
-    if held.n == 1:
-        return f"{held.mean:.{digits}f} (n = 1)"
+    if held.n == 1 or math.isnan(held.mean):
+        return f"{points(held.mean, digits)} (n = {held.n})"
     low, high = max(0, held.low), min(100, held.high)
     return f"{held.mean:.{digits}f} (95% interval {low:.{digits}f} to {high:.{digits}f}, n = {held.n})"
 
 
+# What a value can be at all; a t interval knows of no such ends.
+ENDS = {
+    "percent": (0.0, 100.0),
+    "rank_correlation": (-1.0, 1.0),
+    "r_squared": (0.0, 1.0),
+    "largest_jump": (0.0, 100.0),
+}
+
+
+def claim_value(value: Interval, name: str) -> str:
+    """A claim's value with its 95% interval, cut to what the value can be, and n; without them where nothing varies."""
+    if value.low == value.high:
+        return f"{value.mean:.3g}"
+    low_end, high_end = next((ends for part, ends in ENDS.items() if part in name), (-math.inf, math.inf))
+    low, high = max(value.low, low_end), min(value.high, high_end)
+    return f"{value.mean:.3g} ({low:.3g} to {high:.3g}, n\u00a0=\u00a0{value.n})"
+
+
 def duration(seconds: float) -> str:
     """Seconds as a reader says them."""
-    return f"{seconds:.1f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def size(n_bytes: int) -> str:

@@ -11,13 +11,13 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, ValidationInfo, field_validator
 
 from unravel import summaries, tables
 from unravel.combinatorics import counts_by_length, fraction_left
 from unravel.config import Config
 from unravel.files import InputError
-from unravel.statistics import equivalence_margin, increase_after_deletion, mean_interval
+from unravel.statistics import Interval, equivalence_margin, increase_after_deletion, mean_interval
 
 Verdict = Literal["supported", "partly supported", "not supported", "not tested"]
 Values = dict[str, float]
@@ -39,7 +39,8 @@ class Claim(BaseModel):
     network: str | None = None
     supported: dict[str, str] = {}
     partly: dict[str, str] = {}
-    shown: tuple[str, ...] = ()
+    shown: dict[str, str] = {}
+    paper_values: dict[str, float] = {}
     figure: str | None = None
 
     @field_validator("statistic")
@@ -49,12 +50,28 @@ class Claim(BaseModel):
             raise ValueError(f"unknown statistic '{name}'; known are {', '.join(STATISTICS)}")
         return name
 
+    @field_validator("paper_values")
+    @classmethod
+    def _paper_values_are_shown(cls, values: dict[str, float], info: ValidationInfo) -> dict[str, float]:
+        unknown = sorted(values.keys() - info.data.get("shown", {}).keys())
+        if unknown:
+            raise ValueError(f"'{unknown[0]}' is not among the values shown")
+        return values
+
     @field_validator("supported", "partly")
     @classmethod
     def _conditions_parse(cls, conditions: dict[str, str]) -> dict[str, str]:
         for condition in conditions.values():
             _parse(condition)
         return conditions
+
+
+class Judged(Claim):
+    """A claim as claims.json holds it: with its verdict, the shown values over seeds, and all values by seed."""
+
+    verdict: Verdict
+    values: dict[str, Interval]
+    per_seed: list[Values]
 
 
 def _parse(condition: str) -> tuple[Callable[[float, float], bool], float]:
@@ -77,6 +94,19 @@ def read(path: Path) -> list[Claim]:
             message = first["msg"].removeprefix("Value error, ")
             raise InputError(f"{path}: claim '{entry.get('id')}': {where}: {message}") from invalid
     return claims
+
+
+def read_judged(path: Path) -> list[Judged]:
+    """Read claims.json. Raises InputError if it is missing, damaged or of another version of this code."""
+    again = "delete it and judge again with `snakemake claims`"
+    try:
+        return TypeAdapter(list[Judged]).validate_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); {again}") from error
+    except ValidationError as invalid:
+        first = invalid.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise InputError(f"{path}: {where}: {first['msg']}; {again}") from invalid
 
 
 @dataclass(frozen=True)
@@ -234,23 +264,50 @@ STATISTICS: dict[str, Callable[[Evidence, str], Iterator[Values]]] = {
 
 def decide(claim: Claim, values: list[Values]) -> dict[str, Any]:
     """The verdict on a claim from its statistic's values: the criterion is applied to the mean over seeds."""
-    frame = pd.DataFrame(values)
-    means = frame.mean(skipna=False)
-    verdict: Verdict = "not supported"
-    if not values or means.isna().any():
-        verdict = "not tested"
-    elif _hold(claim.supported, means):
-        verdict = "supported"
-    elif claim.partly and _hold(claim.partly, means):
-        verdict = "partly supported"
-    shown = {name: vars(mean_interval(frame[name])) for name in claim.shown} if verdict != "not tested" else {}
+    verdict = _verdict(claim, values)
+    tested = verdict != "not tested"
+    shown = {name: vars(mean_interval([one[name] for one in values])) for name in claim.shown} if tested else {}
     return {**claim.model_dump(mode="json"), "verdict": verdict, "values": shown, "per_seed": values}
 
 
-def _hold(conditions: dict[str, str], means: pd.Series) -> bool:
-    return all(
-        compare(means[name], bound) for name, (compare, bound) in ((n, _parse(c)) for n, c in conditions.items())
-    )
+def _verdict(claim: Claim, values: list[Values], factor: float = 1.0) -> Verdict:
+    means = pd.DataFrame(values).mean(skipna=False)
+    if not values or means.isna().any():
+        return "not tested"
+    if _hold(claim.supported, means, factor):
+        return "supported"
+    if claim.partly and _hold(claim.partly, means, factor):
+        return "partly supported"
+    return "not supported"
+
+
+def _hold(conditions: dict[str, str], means: pd.Series, factor: float) -> bool:
+    for name, condition in conditions.items():
+        compare, bound = _parse(condition)
+        if not compare(means[name], _moved(name, condition, bound, factor)):
+            return False
+    return True
+
+
+def _moved(name: str, condition: str, bound: float, factor: float) -> float:
+    """A bound with its distance to the best possible value times `factor`: less than 1 is tighter, more is looser.
+
+    The best value is 0 for what should be small, 1 for a rank correlation or R squared, 100 for a percentage. A bound
+    of zero (a sign) and an equality have no such distance, and stay.
+    """
+    if bound == 0 or condition.startswith("=="):
+        return bound
+    best = 0.0 if condition.startswith("<") else 100.0 if "percent" in name else 1.0
+    return best + factor * (bound - best)
+
+
+def sensitivity(claim: Judged) -> dict[str, Any]:
+    """What the verdict would be with every bound 20% tighter or looser (see `_moved`), and from each seed alone."""
+    return {
+        "tighter": _verdict(claim, claim.per_seed, 0.8),
+        "looser": _verdict(claim, claim.per_seed, 1.2),
+        "seeds": [_verdict(claim, [values]) for values in claim.per_seed],
+    }
 
 
 def judge(claims: list[Claim], evidence: Evidence) -> list[dict[str, Any]]:

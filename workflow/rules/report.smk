@@ -1,8 +1,10 @@
 # The article: everything above, in one offline HTML file.
 rule report:
     input:
-        source=sorted(str(path) for path in Path("report").rglob("*") if path.suffix in (".html", ".css", ".js")),
-        module="scripts/unravel/article.py",
+        source=sorted(
+            str(path) for path in Path("report").rglob("*") if path.suffix in (".html", ".css", ".js", ".yaml", ".bib")
+        ),
+        module=[f"scripts/unravel/{module}.py" for module in ("article", "panels", "references")],
         data=[rules.prepare_data.output.manifest, rules.prepare_data.output.record],
         training=expand(rules.train.output, network=CONFIG.networks, seed=CONFIG.seeds),
         figures=FIGURES,
