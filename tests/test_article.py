@@ -253,6 +253,11 @@ def test_a_number_that_is_none_is_said_so():
     assert article.interval(Interval(float("nan"), float("nan"), float("nan"), 3)) == "n/a (n = 3)"
 
 
+def test_words_agree_with_their_numbers():
+    assert [article.counted(number, "row") for number in (0, 1, 2)] == ["0 rows", "1 row", "2 rows"]
+    assert [article.listed(values, "seed") for values in ([7], [1, 2])] == ["seed 7", "seeds 1, 2"]
+
+
 def test_times_and_sizes_are_said_as_a_reader_says_them():
     assert [article.duration(seconds) for seconds in (0.25, 89, 90, 600, 9000)] == [
         "0.2 s",

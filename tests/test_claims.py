@@ -183,7 +183,7 @@ def test_judged_claims_of_another_kind_are_refused_with_one_line(tmp_path, conte
     with pytest.raises(InputError) as caught:
         claims.read_judged(tmp_path / "claims.json")
     assert message in str(caught.value)
-    assert str(caught.value).endswith("delete it and judge again with `snakemake claims`")
+    assert str(caught.value).endswith("judge again with `snakemake claims`")
     assert "\n" not in str(caught.value)
 
 

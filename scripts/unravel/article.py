@@ -4,7 +4,7 @@ import base64
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,6 +35,7 @@ class Picture:
     title: str
     rule: str
     original: bool
+    measured: bool
     view_box: str
     svg: Markup
     downloads: dict[str, str]
@@ -68,6 +69,8 @@ def write(run: Path, source: Path) -> str:
         "points": points,
         "interval": interval,
         "claim_value": claim_value,
+        "counted": counted,
+        "listed": listed,
         "duration": duration,
         "size": size,
     }
@@ -199,6 +202,7 @@ def read_picture(run: Path, entry: Mapping[str, Any], records: Mapping[str, dict
     view_box, svg = inline_svg(contents["svg"].decode(errors="replace"), slug)
     return Picture(
         **{key: entry[key] for key in ("slug", "label", "title", "rule", "original")},
+        measured=entry.get("measured", True),
         view_box=view_box,
         svg=svg,
         downloads={
@@ -255,6 +259,16 @@ def claim_value(value: Interval, name: str) -> str:
     low_end, high_end = next((ends for part, ends in ENDS.items() if part in name), (-math.inf, math.inf))
     low, high = max(value.low, low_end), min(value.high, high_end)
     return f"{value.mean:.3g} ({low:.3g} to {high:.3g}, n\u00a0=\u00a0{value.n})"
+
+
+def counted(number: int, word: str) -> str:
+    """A number with its noun, in the plural unless it is one."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def listed(values: Collection[Any], word: str) -> str:
+    """Values after their noun, in the plural unless there is one: seed 1; seeds 1, 2, 3."""
+    return f"{word}{'' if len(values) == 1 else 's'} {', '.join(map(str, values))}"
 
 
 def duration(seconds: float) -> str:

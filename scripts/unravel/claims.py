@@ -98,7 +98,7 @@ def read(path: Path) -> list[Claim]:
 
 def read_judged(path: Path) -> list[Judged]:
     """Read claims.json. Raises InputError if it is missing, damaged or of another version of this code."""
-    again = "delete it and judge again with `snakemake claims`"
+    again = "judge again with `snakemake claims`"
     try:
         return TypeAdapter(list[Judged]).validate_json(path.read_bytes())
     except OSError as error:
@@ -106,7 +106,7 @@ def read_judged(path: Path) -> list[Judged]:
     except ValidationError as invalid:
         first = invalid.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
-        raise InputError(f"{path}: {where}: {first['msg']}; {again}") from invalid
+        raise InputError(f"{path}: {where}: {first['msg']}; delete it and {again}") from invalid
 
 
 @dataclass(frozen=True)
