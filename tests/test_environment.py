@@ -14,7 +14,9 @@ LOCKED = dict(re.findall(r"^([a-z0-9-]+)==([^ ;\\\n]+)", LOCK, re.MULTILINE))
 
 
 def conda_pins(path):
-    pins = dict(line.split(" =") for line in yaml.safe_load(path.read_text())["dependencies"])
+    listed = yaml.safe_load(path.read_text())["dependencies"]
+    pins = dict(line.split(" =") for line in listed if isinstance(line, str) and line != "pip")
+    pins |= dict(line.split("==") for part in listed if isinstance(part, dict) for line in part["pip"])
     pins.pop("python")
     return {CONDA_NAMES.get(name, name): version for name, version in pins.items()}
 
