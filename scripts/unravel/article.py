@@ -2,9 +2,11 @@
 
 import base64
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +60,10 @@ def write(run: Path, source: Path) -> str:
         claims=claims,
         criteria={claim["id"]: claim["criterion"] for claim in claims},
         records=records,
+        masthead=masthead(records),
         inputs_of=lambda record: trace(record, records),
         style=Markup((source / "style.css").read_text(encoding="utf-8")),
-        script=Markup((source / "page.js").read_text(encoding="utf-8")),
+        script=Markup("\n".join(path.read_text(encoding="utf-8") for path in sorted(source.glob("*.js")))),
         rows_shown=ROWS_SHOWN,
     )
 
@@ -103,6 +106,30 @@ def trace(record: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -
                 if path in makers:
                     waiting.append(records[makers[path]])
     return list(found.values())
+
+
+def masthead(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What the head of the page says of the jobs together: commits, uncommitted changes, the end, and seconds in all.
+
+    SOURCE_DATE_EPOCH (seconds since 1970), if set, stands in for the end of the last job. Raises InputError if it is no
+    such number.
+    """
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    try:
+        ended = datetime.fromtimestamp(int(epoch), UTC) if epoch else max(map(_end, records.values()))
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"SOURCE_DATE_EPOCH: '{epoch}' is no number of seconds since 1970; unset it") from error
+    codes = [record["code"] for record in records.values()]
+    return {
+        "commits": sorted({code["commit"] for code in codes if code["commit"]}),
+        "dirty": any(code["dirty"] for code in codes),
+        "ended": ended,
+        "seconds": sum(record["seconds"] for record in records.values()),
+    }
+
+
+def _end(record: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(record["started"]) + timedelta(seconds=record["seconds"])
 
 
 def network_summary(run: Path, name: str, seeds: tuple[int, ...], records: Mapping[str, Any]) -> dict[str, Any]:
