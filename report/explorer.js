@@ -23,7 +23,7 @@ function explore(view) {
     for (const [name, { blocks, errors }] of measured) {
       const error = errors[deleted.length];
       if (error === undefined) continue; // this run did not measure so few blocks, or so many
-      said.push(`In this run, ${name} with ${deleted.length} of its ${blocks} blocks deleted at random has a median test error of ${shown(error)}%.`);
+      said.push(`In this run, ${name} with ${deleted.length} of its ${blocks} blocks deleted at random has a median test error of ${error.toFixed(2)}%.`);
     }
     view.querySelector("output").textContent = said.join(" ");
   }

@@ -49,7 +49,8 @@ for (const target of all("main :is(h2, h3, figure, table, tr)[id]")) {
   } else {
     link.textContent = "#";
     link.ariaLabel = `Permalink to ${target.id}`;
-    (target.querySelector("figcaption p, caption, td, th") ?? target).append(" ", link);
+    const place = target.querySelector("figcaption p, caption, td, th") ?? target;
+    place.insertBefore(link, place.querySelector("details"));
   }
 }
 

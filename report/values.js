@@ -27,29 +27,28 @@ function readable(picture) {
     output.textContent = [one.series, ...values.map(([name, value]) => `${name}: ${shown(value)}`)].join(" · ");
   }
 
-  function nearest(right, down, among = series) {
-    let best = null;
-    let distance = Infinity;
-    for (const one of among) {
-      for (const point of one.x.keys()) {
-        const here = Math.hypot(one.left[point] - right, one.down[point] - down);
-        if (here < distance) [best, distance] = [[series.indexOf(one), point], here];
-      }
-    }
-    return best;
-  }
-
   function follow(event) {
     const box = svg.getBoundingClientRect();
     const scale = svg.viewBox.baseVal.width / box.width;
-    show(nearest((event.clientX - box.left) * scale, (event.clientY - box.top) * scale));
+    const [right, down] = [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
+    let nearest = Infinity;
+    for (const [line, one] of series.entries()) {
+      for (const point of one.x.keys()) {
+        const away = Math.hypot(one.left[point] - right, one.down[point] - down);
+        if (away < nearest) [at, nearest] = [[line, point], away];
+      }
+    }
+    show(at);
   }
 
   function step(event) {
     const [line, point] = at ?? [0, -1];
     const one = series[line];
-    const other = (by) => series[(line + by + series.length) % series.length];
-    const across = (by) => nearest(one.left[Math.max(point, 0)], one.down[Math.max(point, 0)], [other(by)]);
+    const across = (by) => {
+      const next = (line + by + series.length) % series.length;
+      const away = series[next].x.map((x) => Math.abs(x - one.x[Math.max(point, 0)]));
+      return [next, away.indexOf(Math.min(...away))];
+    };
     const moves = {
       ArrowRight: () => [line, Math.min(point + 1, one.x.length - 1)],
       ArrowLeft: () => [line, Math.max(point - 1, 0)],
@@ -64,7 +63,6 @@ function readable(picture) {
     show(moves[event.key]());
   }
 
-  picture.tabIndex = 0;
   picture.setAttribute("role", "application"); // so that screen readers hand the arrow keys over
   picture.setAttribute("aria-label", `Values of ${svg.querySelector("title").textContent}: arrow keys step through them`);
   output.hidden = false;

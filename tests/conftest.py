@@ -1,8 +1,9 @@
-"""Small real networks and images that many tests share."""
+"""Small real networks and images, and a small run, that many tests share."""
 
 import numpy as np
 import pytest
 import torch
+from run_helpers import make_run
 
 from unravel.config import VGG, ResNet
 from unravel.data.batches import Split, random_generator
@@ -50,3 +51,11 @@ def make_split():
         return Split(torch.from_numpy(images), torch.from_numpy(labels), scaled.mean((0, 1, 2)), scaled.std((0, 1, 2)))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory):
+    """A folder with a finished small run, results/tiny. Tests that change it work on a copy."""
+    folder = tmp_path_factory.mktemp("checkout")
+    make_run(folder)
+    return folder

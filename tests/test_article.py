@@ -4,75 +4,26 @@ import base64
 import itertools
 import json
 import re
-import runpy
 import shlex
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from pathlib import Path
 
 import jinja2
-import numpy as np
 import pytest
-import yaml
+from run_helpers import CLASSES, NOTE, ROOT, RUN, run_script
 
 from unravel import article
 from unravel.files import InputError, sha256
 from unravel.statistics import Interval
 
-ROOT = Path(__file__).resolve().parents[1]
-RUN = Path("results/tiny")
-NOTE = "<script>alert(1)</script> & more."
-CLASSES = ('<b>bold</b> & "quoted"', "null", "007")
-
-
-def write_images(path, n, seed):
-    random = np.random.default_rng(seed)
-    labels = np.arange(n) % len(CLASSES)
-    images = (80 * labels[:, None, None] + random.integers(0, 80, (n, 8, 8))).astype(np.uint8)
-    np.savez(path, images=images, labels=labels, class_names=np.array(CLASSES))
-
-
-def write_config():
-    """The ci run's config for the images above, cut down to one seed and one epoch."""
-    config = yaml.safe_load((ROOT / "config" / "ci.yaml").read_text())
-    config |= {"run": "tiny", "seeds": [1], "training": config["training"] | {"epochs": 1, "batch_size": 8}}
-    config["dataset"] = {"source": "arrays", "train": "train.npz", "test": "test.npz", "note": NOTE}
-    (RUN / "config.yaml").parent.mkdir(parents=True)
-    (RUN / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-
-
-def planned_commands():
-    """The commands that snakemake would run, in its order."""
-    options = ["--snakefile", ROOT / "workflow" / "Snakefile", "--configfile", RUN / "config.yaml", "--cores", "1"]
-    command = [sys.executable, "-m", "snakemake", *options, "--dry-run", "--printshellcmds"]
-    plan = subprocess.run(command, capture_output=True, text=True, check=True)
-    return [shlex.split(line) for line in re.findall(r"python (scripts/\S+\.py .*) 2> ", plan.stdout + plan.stderr)]
-
-
-def run_script(command):
-    """Run a script in this process: importing torch anew for each takes longer than the work."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", command)
-        runpy.run_path(command[0], run_name="__main__")
-
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A folder in which the run is done, as the working directory: records name files relative to it."""
-    folder = tmp_path_factory.mktemp("checkout")
-    for name in ("scripts", "report"):
-        (folder / name).symlink_to(ROOT / name)
+def folder(finished_run):
+    """The folder in which the run was done, as the working directory: records name files relative to it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        write_images("train.npz", 48, seed=1)
-        write_images("test.npz", 30, seed=2)
-        write_config()
-        for command in planned_commands():
-            run_script(command)
-        yield folder
+        patch.chdir(finished_run)
+        yield finished_run
 
 
 # --- the page, as a browser reads it --------------------------------------------------------------------------------
@@ -227,7 +178,7 @@ def test_downloads_are_the_figures_files(page):
 
 def test_text_of_others_is_no_markup(page):
     assert NOTE in page.text
-    assert len(page.all("script")) == 1  # the page's own
+    assert len(page.all("script")) == 2  # the page's own
     assert not page.all("b")
     overview = figures(page)["class-overview"]
     assert {element.text.strip() for element in overview.all("text")} >= set(CLASSES)
