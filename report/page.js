@@ -1,9 +1,151 @@
-// The page is complete without this script: it adds copy buttons, and opens what is folded before printing.
-for (const button of document.querySelectorAll("button.copy")) {
+// The page is complete without its scripts. This one: theme, contents, permalinks, previews, copy buttons and printing.
+function all(selector, inside = document) {
+  return [...inside.querySelectorAll(selector)];
+}
+
+/** A number to at most 6 digits. */
+function shown(value) {
+  return String(Number(value.toPrecision(6))).replace("-", "−");
+}
+
+// --- theme: the head of the page has already applied the remembered one ---
+const theme = document.querySelector(".theme");
+const choice = theme.querySelector("select");
+choice.value = document.documentElement.dataset.theme ?? "auto";
+choice.addEventListener("change", () => {
+  if (choice.value === "auto") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = choice.value;
+  try {
+    localStorage.setItem("unravel-theme", choice.value);
+  } catch {
+    // some browsers keep nothing for pages opened from a file
+  }
+});
+theme.hidden = false;
+
+// --- contents: folded where they stand above the article, and with the present section marked ---
+const contents = document.querySelector(".contents");
+contents.open = matchMedia("(min-width: 72rem)").matches;
+const present = new IntersectionObserver(
+  (sections) => {
+    for (const { target, isIntersecting } of sections) {
+      const link = contents.querySelector(`a[href="#${target.getAttribute("aria-labelledby")}"]`);
+      if (link) link.ariaCurrent = isIntersecting ? "true" : null;
+    }
+  },
+  { rootMargin: "-20% 0px -79% 0px" }, // a line at a fifth of the window: one section at a time crosses it
+);
+for (const section of all("main > section")) present.observe(section);
+
+// --- permalinks: a heading is its own, others get a sign behind their name ---
+for (const target of all("main :is(h2, h3, figure, table, tr)[id]")) {
+  if (target.querySelector(".permalink")) continue;
+  const link = document.createElement("a");
+  link.className = "permalink";
+  link.href = `#${target.id}`;
+  if (/^H\d$/.test(target.tagName)) {
+    link.append(...target.childNodes);
+    target.append(link);
+  } else {
+    link.textContent = "#";
+    link.ariaLabel = `Permalink to ${target.id}`;
+    const place = target.querySelector("figcaption p, caption, td, th") ?? target;
+    place.insertBefore(link, place.querySelector("details"));
+  }
+}
+
+// --- what a link leads to must not be folded away ---
+function unfold() {
+  for (let part = document.getElementById(decodeURIComponent(location.hash.slice(1))); part; part = part.parentElement) {
+    if (part.tagName === "DETAILS") part.open = true;
+  }
+}
+addEventListener("hashchange", unfold);
+unfold();
+
+// --- previews of what a link within the page leads to, for the pointer and for the keyboard ---
+const main = document.querySelector("main");
+const preview = document.createElement("div");
+preview.id = "preview";
+preview.role = "tooltip";
+preview.hidden = true;
+main.append(preview);
+let previewed = null;
+let closing = 0;
+
+function excerpt(target) {
+  const heading = target.matches("h2, h3");
+  const parts = heading ? [target, target.closest("section").querySelector("p")] : [target];
+  if (target.matches("figure")) parts.splice(0, 1, target.querySelector("svg"), target.querySelector("figcaption p"));
+  const box = document.createElement("div");
+  for (const part of parts.filter(Boolean)) {
+    const copy = document.createElement(part.matches("p, li, tr, h2, h3") ? "p" : "div");
+    copy.append(...(part.matches("p, li, tr, h2, h3, details, dl") ? part.cloneNode(true).childNodes : [part.cloneNode(true)]));
+    box.append(copy);
+  }
+  for (const cell of all("td, th", box)) cell.append(" ");
+  for (const part of all("button, details, .permalink", box)) if (!part.closest("h2, h3")) part.remove();
+  for (const link of all("a", box)) link.replaceWith(...link.childNodes);
+  for (const part of all("[id], [tabindex]", box)) ["id", "tabindex"].forEach((name) => part.removeAttribute(name));
+  return box;
+}
+
+function openPreview(link) {
+  clearTimeout(closing);
+  if (link === previewed) return;
+  closePreview();
+  const target = document.getElementById(link.getAttribute("href").slice(1));
+  if (!target || link.classList.contains("permalink")) return;
+  preview.replaceChildren(excerpt(target));
+  preview.hidden = false;
+  const at = link.getBoundingClientRect();
+  const below = at.bottom + preview.offsetHeight < innerHeight || at.top < preview.offsetHeight;
+  const left = Math.min(at.left, document.documentElement.clientWidth - preview.offsetWidth - 8);
+  preview.style.left = `${Math.max(left, 8) + scrollX}px`;
+  preview.style.top = `${(below ? at.bottom : at.top - preview.offsetHeight) + scrollY}px`;
+  previewed = link;
+  link.setAttribute("aria-describedby", preview.id);
+}
+
+function closePreview() {
+  previewed?.removeAttribute("aria-describedby");
+  previewed = null;
+  preview.hidden = true;
+}
+
+main.addEventListener("pointerover", ({ target, pointerType }) => {
+  const link = target.closest('a[href^="#"]');
+  clearTimeout(closing);
+  if (link && pointerType === "mouse") openPreview(link);
+  else if (!target.closest("#preview")) closing = setTimeout(closePreview, 200);
+});
+main.addEventListener("focusin", ({ target }) => {
+  if (target.matches('a[href^="#"]:focus-visible')) openPreview(target);
+});
+main.addEventListener("focusout", closePreview);
+addEventListener("keydown", ({ key }) => {
+  if (key === "Escape") closePreview();
+});
+
+// --- copy buttons ---
+for (const button of all("button.copy")) {
   button.hidden = false;
   button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(button.previousElementSibling.textContent);
-    button.textContent = "Copied";
+    const text = button.previousElementSibling;
+    try {
+      await navigator.clipboard.writeText(text.textContent);
+      button.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(text); // not allowed here: one key is left to press
+      button.textContent = "Selected";
+    }
   });
 }
-addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((fold) => (fold.open = true)));
+
+// --- printing: what is folded is printed too, and folded again afterwards ---
+let unfolded = [];
+addEventListener("beforeprint", () => {
+  unfolded = all("details:not([open])");
+  for (const fold of unfolded) fold.open = true;
+});
+addEventListener("afterprint", () => unfolded.forEach((fold) => (fold.open = false)));

@@ -1,9 +1,14 @@
-"""Small real networks and images that many tests share."""
+"""Small real networks and images, and a small run, that many tests share."""
+
+import json
+import os
 
 import article_helpers
 import numpy as np
 import pytest
 import torch
+from browser_helpers import CHROMIUM, FLAGS, WIDE
+from playwright.sync_api import sync_playwright
 
 from unravel.config import VGG, ResNet
 from unravel.data.batches import Split, random_generator
@@ -55,7 +60,7 @@ def make_split():
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory):
-    """A folder in which a small run was done by the real scripts."""
+    """A folder with a small run, results/tiny, by the real scripts. Tests that change it work on a copy."""
     folder = tmp_path_factory.mktemp("checkout")
     article_helpers.make_run(folder)
     return folder
@@ -73,3 +78,45 @@ def folder(finished_run):
 def page(folder):
     """The run's article as a tree of elements."""
     return article_helpers.parse((article_helpers.RUN / "report.html").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, if it is installed; where CI is set, it has to be."""
+    if CHROMIUM is None and not os.environ.get("CI"):
+        pytest.skip("chromium is not installed")
+    assert CHROMIUM, "chromium is not installed, and CI is set"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, finished_run):
+    """Open the article in a fresh window with no network; at the end, nothing may have been asked for or gone wrong."""
+    contexts, asked, wrong = [], [], []
+
+    def visit(width=WIDE, script=None, **options):
+        options = {"viewport": {"width": width, "height": 800}, "reduced_motion": "reduce", **options}
+        contexts.append(browser.new_context(offline=True, **options))
+        page = contexts[-1].new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        if script:
+            page.add_init_script(script)
+        page.goto((finished_run / article_helpers.RUN / "report.html").as_uri())
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert [url[:80] for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert wrong == []
+
+
+@pytest.fixture
+def figure_values(finished_run):
+    """Read the values file of a figure of the small run."""
+    return lambda slug: json.loads((finished_run / article_helpers.RUN / "figures" / f"{slug}.json").read_text())

@@ -1,18 +1,21 @@
 """The article of a small run that the real scripts made: links, hashes, downloads, escaping, and what is refused."""
 
 import base64
+import getpass
 import itertools
 import json
 import re
 import shlex
 import shutil
+import socket
+from pathlib import Path
 
 import jinja2
 import pytest
 from article_helpers import CLASSES, NOTE, ROOT, RUN, dangling, figures, ids, parse, run_script
 
 from unravel import article
-from unravel.files import sha256
+from unravel.files import InputError, sha256
 from unravel.statistics import Interval
 
 
@@ -103,7 +106,7 @@ def test_downloads_are_the_figures_files(page):
 
 def test_text_of_others_is_no_markup(page):
     assert NOTE in page.text
-    assert len(page.all("script")) == 1  # the page's own
+    assert len(page.all("script")) == 2  # the page's own
     assert not page.all("b")
     overview = figures(page)["class-overview"]
     assert {element.text.strip() for element in overview.all("text")} >= set(CLASSES)
@@ -179,6 +182,50 @@ def test_the_captions_of_figures_1_and_2_count_the_paths_of_their_tables(page):
     table = figures(page)["unraveled-deletion"].all("tbody")[0]
     cells = [[cell.text for cell in row.all("td")] for row in table.all("tr")]
     assert ["residual", "010", "011", "f2 f3", "2", "False"] in cells  # names keep their zeros
+
+
+def test_the_masthead_says_what_the_records_say(folder, page):
+    records = [json.loads(path.read_text()) for path in (RUN / "jobs").rglob("*.json")]
+    text = " ".join(page.all("header")[0].text.split())
+    assert "tiny run" in text
+    assert "scale: ci" in text
+    for commit in {record["code"]["commit"] for record in records} - {None}:
+        assert commit[:12] in text
+    assert f"{article.duration(sum(record['seconds'] for record in records))} of computing" in text
+    assert max(record["started"] for record in records)[:10] in [
+        time.attributes["datetime"] for time in page.all("time")
+    ]
+    assert ("uncommitted changes" in text) == any(record["code"]["dirty"] for record in records)
+
+
+@pytest.mark.parametrize("dirty", [True, False])
+def test_uncommitted_changes_are_flagged_at_the_top(folder, tmp_path, dirty):
+    run = shutil.copytree(RUN, tmp_path / "tiny")
+    for path in (run / "jobs").rglob("*.json"):
+        record = json.loads(path.read_text())
+        record["code"] = {"commit": "0123456789abcdef", "dirty": dirty and path.name == "claims.json"}
+        path.write_text(json.dumps(record))
+    header = parse(article.write(run, ROOT / "report")).all("header")[0].text
+    assert "commit 0123456789ab" in header
+    assert ("uncommitted changes" in header) == dirty
+
+
+def test_the_date_can_be_given_from_outside(folder, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    dated = article.write(RUN, ROOT / "report")
+    assert dated == article.write(RUN, ROOT / "report")
+    assert '<time datetime="1970-01-02">2 January 1970</time>' in dated
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+    with pytest.raises(InputError, match="SOURCE_DATE_EPOCH: 'yesterday' is no number of seconds"):
+        article.write(RUN, ROOT / "report")
+
+
+def test_the_page_names_no_user_no_host_and_no_folder(folder, page):
+    html = (RUN / "report.html").read_text(encoding="utf-8")
+    for private in (folder, ROOT):
+        assert str(private) not in html
+    for private in (Path.home().as_posix(), getpass.getuser(), socket.gethostname()):
+        assert not re.search(rf"(?<!\w){re.escape(private)}(?!\w)", page.all("body")[0].text), private
 
 
 def test_writing_twice_gives_the_same_page(folder):

@@ -160,6 +160,7 @@ def test_figure_1_names_every_branch_path_and_output(tmp_path, blocks):
     assert {name: found[name] for name in rows.path} == dict.fromkeys(rows.path, 1)
     assert " run:" not in (tmp_path / "figure.svg").read_text()  # nothing was measured
     assert json.loads((tmp_path / "figure.json").read_text()) == {
+        "points": [],
         "blocks": blocks,
         "deleted_blocks": [],
         "copies": [2 ** (blocks - block) for block in range(1, blocks + 1)],

@@ -3,9 +3,11 @@
 import base64
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -94,6 +96,7 @@ def write(run: Path, source: Path) -> str:
         cards=checkpoint_cards(run, records),
         records=records,
         freshness=freshness.summary(run, settings, records),
+        masthead=masthead(records),
         inputs_of=lambda record: trace(record, records),
         origin_of=lambda file: panels.origin(file, settings.dataset.source),
         panel_of=lambda picture: panels.panel(f"figures/{picture.slug}", settings, records),
@@ -103,7 +106,7 @@ def write(run: Path, source: Path) -> str:
         cite=citations.cite,
         citations=citations,
         style=Markup((source / "style.css").read_text(encoding="utf-8")),
-        script=Markup((source / "page.js").read_text(encoding="utf-8")),
+        script=Markup("\n".join(path.read_text(encoding="utf-8") for path in sorted(source.glob("*.js")))),
         rows_shown=ROWS_SHOWN,
     )
 
@@ -153,6 +156,31 @@ def seconds_by_kind(records: Mapping[str, Mapping[str, Any]]) -> dict[str, float
         kind = name.partition("/")[0]
         found[kind] = found.get(kind, 0) + record["seconds"]
     return found
+
+
+def masthead(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What the head of the page says of the jobs together: commits, uncommitted changes, the end, and seconds in all.
+
+    SOURCE_DATE_EPOCH (seconds since 1970), if set, stands in for the end of the last job; without jobs there is none.
+    Raises InputError if it is no such number.
+    """
+    ended = max(map(_end, records.values()), default=None)
+    if epoch := os.environ.get("SOURCE_DATE_EPOCH"):
+        try:
+            ended = datetime.fromtimestamp(int(epoch), UTC)
+        except (ValueError, OverflowError) as error:
+            raise InputError(f"SOURCE_DATE_EPOCH: '{epoch}' is no number of seconds since 1970; unset it") from error
+    codes = [record["code"] for record in records.values()]
+    return {
+        "commits": sorted({code["commit"] for code in codes if code["commit"]}),
+        "dirty": any(code["dirty"] for code in codes),
+        "ended": ended,
+        "seconds": sum(record["seconds"] for record in records.values()),
+    }
+
+
+def _end(record: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(record["started"]) + timedelta(seconds=record["seconds"])
 
 
 def network_summary(run: Path, name: str, seeds: tuple[int, ...], records: Mapping[str, Any]) -> dict[str, Any]:

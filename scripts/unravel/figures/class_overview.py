@@ -25,7 +25,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
             chosen = shown[labels == label][:SHOWN_IMAGES]
             if len(chosen):  # a class may have test images only
                 strip = np.concatenate(_with_gap(chosen), axis=1)
-                panel.imshow(strip, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+                panel.imshow(strip, interpolation="nearest")
             panel.set_anchor("W")
             panel.set_axis_off()
             # a name is no formula, whatever dollar signs it has
@@ -40,6 +40,8 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
 
 
 def _with_gap(images: np.ndarray) -> list[np.ndarray]:
-    """White space between images: (n, height, width, channel) -> n of (height, width + gap, channel)."""
+    """Opaque images with clear space between: (n, height, width, 1 or 3) -> n of (height, width + gap, 4)."""
     gap = max(1, images.shape[2] // 8)
-    return [np.pad(image, ((0, 0), (0, gap), (0, 0)), constant_values=255) for image in images]
+    colours = np.broadcast_to(images, (*images.shape[:3], 3))
+    opaque = np.concatenate([colours, np.full_like(images[..., :1], 255)], axis=3)
+    return [np.pad(image, ((0, 0), (0, gap), (0, 0))) for image in opaque]

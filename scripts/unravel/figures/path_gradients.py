@@ -23,8 +23,9 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
     shown = table[table.batch_norm == "train"].set_index("length")
     mark = style.marks(sampled.network)[sampled.network.iloc[0]]
     with style.axes(columns=3, height=2.9) as (figure, panels):
-        panels[0].bar(shown.index, shown.share_of_paths, color="#767676", width=0.8)
-        panels[1].plot(shown.index, shown.log10_mean_norm, color=mark.colour, marker=mark.marker, markersize=2.5)
+        panels[0].bar(shown.index, shown.share_of_paths, color=style.GREY, width=0.8, label="_all paths")
+        panels[1].plot(shown.index, shown.log10_mean_norm, color=mark.colour, marker=mark.marker, markersize=2.5,
+                       label="_sampled paths")  # fmt: skip
         _draw_shares(panels[2], shown, mark)
         titles = ("share of paths", "one path's norm, log10", "share of norm")
         for panel, letter, title in zip(panels, "ABC", titles, strict=True):
@@ -36,7 +37,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
 
 
 def _draw_shares(panel: Axes, shown: pd.DataFrame, mark: style.Mark) -> None:
-    panel.axvspan(*PAPER_RANGE, color="#767676", alpha=0.15, linewidth=0, label="the paper's range")
+    panel.axvspan(*PAPER_RANGE, color=style.GREY, alpha=0.15, linewidth=0, label="the paper's range")
     panel.plot(shown.index, shown.estimated_share, color=mark.colour, linestyle=":", marker=mark.marker, markersize=2.5,
                label="paths x mean norm of sampled paths")  # fmt: skip
-    panel.plot(shown.index, shown.exact_share, color="#E69F00", label="norm of the exact sum over paths")
+    panel.plot(shown.index, shown.exact_share, color="#000000", label="norm of the exact sum over paths")

@@ -21,8 +21,8 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
         for network, rows in deleted.groupby("network"):
             _draw_network(panel, str(network), rows, marks[str(network)])
         chance, last = deleted.chance_error_percent.iloc[0], deleted.deleted_position.max()
-        panel.axhline(chance, color="#767676", linewidth=0.8)
-        panel.text(last + 1, chance - 1, "guessing", fontsize=7, color="#767676", ha="right", va="top")
+        panel.axhline(chance, color=style.GREY, linewidth=0.8)
+        panel.text(last + 1, chance - 1, "guessing", fontsize=7, alpha=0.7, ha="right", va="top")
         panel.set_xlabel("position of the deleted block or layer")
         panel.set_ylabel("test error, percent")
         panel.set_ylim(bottom=0)

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 
 from unravel import tables
@@ -61,14 +63,16 @@ class Mark:
     dash: str | tuple[int, tuple[float, ...]]
 
 
-# Okabe and Ito's palette, which stays apart under the common colour-vision deficiencies.
+# Four of Okabe and Ito's colours, and three more that stay apart from them under the common colour-vision deficiencies.
+# All have a contrast of 3 to 1 with the article's light page and its dark one, so none is lighter than the pink.
 KNOWN_MARKS = {
     "resnet": Mark("#0072B2", "o", "-"),
     "vgg": Mark("#D55E00", "s", (0, (4, 1.5))),
     "stochastic-depth": Mark("#009E73", "^", (0, (1, 1))),
     "effective-paths": Mark("#CC79A7", "D", (0, (4, 1, 1, 1))),
 }
-SPARE_MARKS = (Mark("#E69F00", "v", "-"), Mark("#56B4E9", "P", (0, (4, 1.5))), Mark("#999999", "X", (0, (1, 1))))
+SPARE_MARKS = (Mark("#9C18FC", "v", "-"), Mark("#A85430", "P", (0, (4, 1.5))), Mark("#F03CFC", "X", (0, (1, 1))))
+GREY = "#767676"  # for what is no network's own
 
 
 def marks(networks: Iterable[str]) -> dict[str, Mark]:
@@ -121,7 +125,52 @@ def median_and_quartiles(panel: Axes, groups: Any, mark: Mark, label: str) -> No
 
 def panel_title(panel: Axes, letter: str, text: str, **options: Any) -> None:
     """Title a panel: a bold letter and what it shows."""
+    panel.set_label(text)
     panel.set_title(f"$\\bf{{{letter}}}$  {text}", **options)
+
+
+def points(figure: Figure) -> list[dict[str, Any]]:
+    """The values to be seen in a figure and where they are: one entry per labelled line or row of bars.
+
+    A label with an underscore before it, which keeps it out of the legend, counts; those that matplotlib gives itself
+    do not. `left` and `down` are points (1/72 inch) from the corner of the figure as it was last drawn: the units of
+    its svg. A panel's title stands in for the name of its vertical axis. Values that the limits of a panel cut off, or
+    that have no place on a logarithmic axis, are left out.
+    """
+    found = []
+    inches = figure.get_size_inches()
+    for panel in figure.axes:
+        for label, values in _series(panel):
+            places = panel.transData.transform(values)
+            within = panel.transAxes.inverted().transform(places)
+            seen = np.isfinite(places).all(axis=1) & (abs(within - 0.5) < 0.501).all(axis=1)
+            right, up = (figure.transFigure.inverted().transform(places[seen]) * inches * 72).T
+            x, y = ([float(f"{value:.10g}") for value in column] for column in values[seen].T)
+            found.append(
+                {
+                    "series": label,
+                    "x_name": panel.get_xlabel(),
+                    "y_name": panel.get_ylabel() or panel.get_label(),
+                    "x": x,
+                    "y": y,
+                    "left": right.round(2).tolist(),
+                    "down": (inches[1] * 72 - up).round(2).tolist(),
+                }
+            )
+    return found
+
+
+def _series(panel: Axes) -> Iterator[tuple[str, np.ndarray]]:
+    """Label and values, (n, 2), of the lines and bars of a panel that stand at values on both axes."""
+    lines = [line for line in panel.get_lines() if line.get_transform() == panel.transData]
+    drawn = [(str(line.get_label()), line.get_xydata()) for line in lines]
+    for bars in panel.containers:
+        if isinstance(bars, BarContainer):
+            tops = [(bar.get_x() + bar.get_width() / 2, bar.get_height()) for bar in bars]
+            drawn.append((str(bars.get_label()), np.array(tops)))
+    for label, values in drawn:
+        if not label.startswith(("_child", "_container")):
+            yield label.removeprefix("_"), np.asarray(values, float)
 
 
 def save(drawing: Drawing, output: Path) -> None:
@@ -130,9 +179,11 @@ def save(drawing: Drawing, output: Path) -> None:
         for suffix, metadata in PICTURES.items():
             with atomic(output.with_suffix(suffix)) as partial:
                 drawing.figure.savefig(partial, format=suffix[1:], metadata=metadata, dpi=200)
+            if suffix == ".svg":  # the next format may lay text out a little differently
+                values = {**drawing.values, "points": points(drawing.figure)}
     tables.write(output.with_suffix(".csv"), drawing.table)
     with atomic(output.with_suffix(".json")) as partial:
-        partial.write_text(json.dumps(drawing.values, default=_plain, indent=1) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(values, default=_plain, indent=1) + "\n", encoding="utf-8")
 
 
 def _plain(value: Any) -> Any:

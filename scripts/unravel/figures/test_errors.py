@@ -24,7 +24,15 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
         for place, (network, convention) in enumerate(rows):
             shown = errors[(errors.network == network) & (errors.convention == convention)]
             mark = marks[network]
-            panel.plot(shown.error_percent, [place] * len(shown), mark.marker, color=mark.colour, alpha=0.6, ms=5)
+            panel.plot(
+                shown.error_percent,
+                [place] * len(shown),
+                mark.marker,
+                color=mark.colour,
+                alpha=0.6,
+                ms=5,
+                label=names[place],
+            )
             _draw_interval(panel, values["networks"][network][convention], place)
         panel.set_yticks(range(len(rows)), names)
         panel.invert_yaxis()

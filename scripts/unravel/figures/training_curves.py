@@ -26,7 +26,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
                     values.index, values["min"], values["max"], color=mark.colour, alpha=0.2, linewidth=0
                 )
                 line = panel.plot(values.index, values["mean"], color=mark.colour, linestyle=mark.dash)[0]
-                line.set_label(str(network) if letter == "A" else "_")
+                line.set_label(str(network) if letter == "A" else f"_{network}")
             panel.set_xlabel("epoch")
             panel.set_yscale("log")
             style.panel_title(panel, letter, label)

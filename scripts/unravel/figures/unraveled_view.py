@@ -15,7 +15,7 @@ from unravel.figures import style
 from unravel.files import InputError
 
 COLUMNS = ("network", "deleted", "path", "branches", "length", "left")
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")  # of f1, f2 and so on
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#9C18FC")  # of f1, f2 and so on
 
 Point = tuple[float, float]  # inches to the right, and inches down from the first row
 WIDTH, ROW = 7.1, 0.43

@@ -1,0 +1,16 @@
+"""What the browser tests share beside their fixtures, which are in conftest.py."""
+
+import shutil
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+WIDE, PHONE = 1280, 320
+BACKGROUND = "getComputedStyle(document.body).backgroundColor"
+LIGHT, DARK = "rgb(255, 255, 255)", "rgb(22, 24, 26)"
+
+
+def unfold(page):
+    page.evaluate("document.querySelectorAll('details').forEach((fold) => (fold.open = true))")
