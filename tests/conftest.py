@@ -1,12 +1,12 @@
 """Small real networks and images, and a small run, that many tests share."""
 
 import json
-import os
 
 import numpy as np
 import pytest
 import torch
-from browser_helpers import CHROMIUM, FLAGS, WIDE
+from browser_helpers import CHROMIUM, FLAGS, MISSING, WIDE
+from filelock import FileLock
 from playwright.sync_api import sync_playwright
 from run_helpers import RUN, make_run
 
@@ -59,19 +59,20 @@ def make_split():
 
 
 @pytest.fixture(scope="session")
-def finished_run(tmp_path_factory):
+def finished_run(tmp_path_factory, worker_id):
     """A folder with a finished small run, results/tiny. Tests that change it work on a copy."""
-    folder = tmp_path_factory.mktemp("checkout")
-    make_run(folder)
+    here = tmp_path_factory.getbasetemp()
+    folder = (here if worker_id == "master" else here.parent) / "checkout"  # of all workers together
+    with FileLock(folder.with_suffix(".lock")):
+        if not (folder / RUN / "report.html").exists():
+            folder.mkdir()
+            make_run(folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def browser():
-    """Chromium, if it is installed; where CI is set, it has to be."""
-    if CHROMIUM is None and not os.environ.get("CI"):
-        pytest.skip("chromium is not installed")
-    assert CHROMIUM, "chromium is not installed, and CI is set"
+    assert not MISSING, f"CI is set, and {' and '.join(MISSING)} not installed"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser

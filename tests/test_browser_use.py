@@ -4,8 +4,10 @@ import csv
 from collections import Counter
 
 import pytest
-from browser_helpers import BACKGROUND, DARK, LIGHT, PHONE, WIDE, unfold
+from browser_helpers import BACKGROUND, DARK, LIGHT, NEEDS_CHROMIUM, PHONE, WIDE, unfold
 from run_helpers import RUN
+
+pytestmark = NEEDS_CHROMIUM
 
 
 def spoken(number):
