@@ -61,6 +61,7 @@ function readable(picture) {
     if (!(event.key in moves) || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     show(moves[event.key]());
+    if (at) ring.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a phone the figure is wider than the window
   }
 
   picture.setAttribute("role", "application"); // so that screen readers hand the arrow keys over

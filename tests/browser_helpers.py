@@ -1,8 +1,13 @@
 """What the browser tests share beside their fixtures, which are in conftest.py."""
 
+import os
 import shutil
 
+import pytest
+
 CHROMIUM = shutil.which("chromium")
+MISSING = [name for name in ("chromium", "pdftotext") if shutil.which(name) is None]
+NEEDS_CHROMIUM = pytest.mark.skipif(bool(MISSING) and not os.environ.get("CI"), reason=f"not installed: {MISSING}")
 FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),

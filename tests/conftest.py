@@ -1,13 +1,13 @@
 """Small real networks and images, and a small run, that many tests share."""
 
 import json
-import os
 
 import article_helpers
 import numpy as np
 import pytest
 import torch
-from browser_helpers import CHROMIUM, FLAGS, WIDE
+from browser_helpers import CHROMIUM, FLAGS, MISSING, WIDE
+from filelock import FileLock
 from playwright.sync_api import sync_playwright
 
 from unravel.config import VGG, ResNet
@@ -59,10 +59,14 @@ def make_split():
 
 
 @pytest.fixture(scope="session")
-def finished_run(tmp_path_factory):
-    """A folder with a small run, results/tiny, by the real scripts. Tests that change it work on a copy."""
-    folder = tmp_path_factory.mktemp("checkout")
-    article_helpers.make_run(folder)
+def finished_run(tmp_path_factory, worker_id):
+    """A folder with a finished small run, results/tiny. Tests that change it work on a copy."""
+    here = tmp_path_factory.getbasetemp()
+    folder = (here if worker_id == "master" else here.parent) / "checkout"  # of all workers together
+    with FileLock(folder.with_suffix(".lock")):
+        if not (folder / article_helpers.RUN / "report.html").exists():
+            folder.mkdir()
+            article_helpers.make_run(folder)
     return folder
 
 
@@ -82,10 +86,7 @@ def page(folder):
 
 @pytest.fixture(scope="module")
 def browser():
-    """Chromium, if it is installed; where CI is set, it has to be."""
-    if CHROMIUM is None and not os.environ.get("CI"):
-        pytest.skip("chromium is not installed")
-    assert CHROMIUM, "chromium is not installed, and CI is set"
+    assert not MISSING, f"CI is set, and {' and '.join(MISSING)} not installed"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser

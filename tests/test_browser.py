@@ -15,9 +15,10 @@ from xml.etree import ElementTree
 import pytest
 from article_helpers import RUN
 from axe_playwright_python.sync_playwright import Axe
-from browser_helpers import BACKGROUND, LIGHT, PHONE, WIDE, unfold
+from browser_helpers import BACKGROUND, LIGHT, NEEDS_CHROMIUM, PHONE, WIDE, unfold
 from PIL import Image
 
+pytestmark = NEEDS_CHROMIUM
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 
 
@@ -183,6 +184,17 @@ def test_the_printed_page_holds_what_is_folded_and_no_buttons(visit, finished_ru
         assert label not in text, label
     if scripts:
         assert page.evaluate("document.querySelectorAll('details[open]').length") == 1  # the contents, as before
+
+
+def test_before_printing_everything_is_unfolded_and_afterwards_folded_again(visit):
+    page = visit()
+    folds = page.locator("details")
+    before = folds.evaluate_all("(folds) => folds.map((fold) => fold.open)")
+    assert not all(before)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")  # browsers that cannot do it by style sheet need this
+    assert all(folds.evaluate_all("(folds) => folds.map((fold) => fold.open)"))
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert folds.evaluate_all("(folds) => folds.map((fold) => fold.open)") == before
 
 
 def test_paper_is_white_figures_stay_whole_and_addresses_are_written_out(visit):

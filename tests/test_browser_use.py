@@ -5,7 +5,9 @@ from collections import Counter
 
 import pytest
 from article_helpers import RUN
-from browser_helpers import BACKGROUND, DARK, LIGHT, PHONE, WIDE, unfold
+from browser_helpers import BACKGROUND, DARK, LIGHT, NEEDS_CHROMIUM, PHONE, WIDE, unfold
+
+pytestmark = NEEDS_CHROMIUM
 
 
 def spoken(number):
@@ -137,6 +139,21 @@ def test_the_arrow_keys_step_through_the_values_of_a_figure(visit, figure_values
     page.keyboard.press("Escape")
     assert ring.count() == 0
     assert "arrow keys" in output.inner_text()
+
+
+def test_on_a_phone_the_figure_moves_to_the_value(visit):
+    page = visit(PHONE)
+    picture = page.locator("#fig-random-deletion .picture")
+    picture.focus()
+    for key in ("End", "Home"):
+        page.keyboard.press(key)
+        mark, window, output = (
+            part.bounding_box() for part in (picture.locator(".ring"), picture, picture.locator("output"))
+        )
+        assert window["x"] <= mark["x"] + 1
+        assert mark["x"] + mark["width"] <= window["x"] + window["width"] + 1
+        assert output["x"] == pytest.approx(window["x"], abs=1)
+    assert page.evaluate("scrollX") == 0
 
 
 def test_the_pointer_finds_the_nearest_value(visit, figure_values):
