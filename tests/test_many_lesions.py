@@ -50,6 +50,19 @@ def test_random_deletions_draw_every_block_equally_often(make_network, make_spli
         assert abs(drawn.count(str(position)) - 300) < 5 * 16
 
 
+def test_a_draw_deletes_one_block_more_with_each_number_and_any_pair_equally_often(make_network, make_split):
+    network = make_network(DEEP)
+    table, sweep = random_deletions(
+        network, make_split(n=4), RandomDeletions(most=2, draws=840), 4, random_generator(1)
+    )
+    deleted = {(row.deleted_blocks, row.draw): set(row.deleted_positions.split()) for row in table.itertuples()}
+    assert all(deleted[1, draw] < deleted[2, draw] for draw in range(1, 841))
+    pairs = [frozenset(deleted[2, draw]) for draw in range(1, 841)]
+    for pair in itertools.combinations("12345678", 2):  # 28 pairs: 30 draws each, standard deviation 5.4
+        assert abs(pairs.count(frozenset(pair)) - 30) < 5 * 5.4
+    assert sweep.block_evaluations < sweep.naive_block_evaluations
+
+
 def test_more_deletions_than_blocks_are_refused(make_network, make_split):
     with pytest.raises(InputError, match=r"random_deletions\.most is 6, but the network has only 5 blocks"):
         random_deletions(make_network(), make_split(n=4), RandomDeletions(most=6, draws=1), 4, random_generator(1))
@@ -64,13 +77,13 @@ def tau_by_hand(order):
 def test_each_reordering_gives_the_error_and_tau_of_its_order(make_network, make_split):
     network, split = make_network(DEEP), make_split(n=40)
     settings = Reorderings(most=5, draws=4)
-    table, _ = reorderings(network, split, settings, 16, random_generator(1))
-    generator, groups = random_generator(1), swappable(network)
+    table, _ = reorderings(network, split, settings, 16, random_generator(5))
+    generator, groups = random_generator(5), swappable(network)
     expected = [(0, list(range(8)))]
+    wirings = [network.intact] * 4
     for swaps in range(1, 6):
-        for _ in range(4):
-            wiring = swapped(network.intact, groups, swaps, generator)
-            expected.append((swaps, [block for block, on in wiring if on]))
+        wirings = [swapped(wiring, groups, generator) for wiring in wirings]
+        expected += [(swaps, [block for block, on in wiring if on]) for wiring in wirings]
     for row, (swaps, order) in zip(table.itertuples(), expected, strict=True):
         assert row.swaps == swaps
         assert row.kendall_tau == pytest.approx(tau_by_hand(order), abs=1e-12)
@@ -81,8 +94,9 @@ def test_each_reordering_gives_the_error_and_tau_of_its_order(make_network, make
 def test_only_blocks_of_equal_shape_are_swapped_and_never_downsampling_ones(make_network):
     network = make_network(DEEP)  # stages 0-2, 3-6, 7; blocks 3 and 7 halve the resolution
     assert swappable(network) == [[0, 1, 2], [4, 5, 6]]
-    for seed in range(50):
-        wiring = swapped(network.intact, swappable(network), 6, random_generator(seed))
+    generator, wiring = random_generator(1), network.intact
+    for _ in range(50):
+        wiring = swapped(wiring, swappable(network), generator)
         order = [block for block, _ in wiring]
         assert sorted(order[:3]) == [0, 1, 2]
         assert order[3] == 3
@@ -106,7 +120,7 @@ def test_a_block_that_only_adds_channels_is_not_swapped(make_split):
 def test_each_pair_is_swapped_equally_often(make_network):
     network = make_network(DEEP)
     orders = [
-        tuple(block for block, _ in swapped(network.intact, swappable(network), 1, random_generator(seed)))
+        tuple(block for block, _ in swapped(network.intact, swappable(network), random_generator(seed)))
         for seed in range(1200)
     ]
     assert len(set(orders)) == 6  # three pairs in each of two groups

@@ -68,19 +68,20 @@ def random_deletions(
 ) -> tuple[pd.DataFrame, Sweep]:
     """Delete k random distinct blocks at once, for k from 0 to `most`, several draws each (section 4.2, Figure 5a).
 
-    Columns: deleted_blocks (k), draw (1-based), deleted_positions (separated by spaces), and those of `errors`.
-    Raises InputError if there are fewer blocks than deletions.
+    A draw is a random order of the blocks, of which the first k are deleted: any k blocks are equally likely, and
+    neighbouring numbers of a draw share more of their work. Columns: deleted_blocks (k), draw (1-based),
+    deleted_positions (separated by spaces), and those of `errors`. Raises InputError if there are fewer blocks than
+    deletions.
     """
     n_blocks = len(network.blocks)
     if settings.most > n_blocks:
         raise InputError(
             f"random_deletions.most is {settings.most}, but the network has only {n_blocks} blocks; lower it"
         )
+    draws = [torch.randperm(n_blocks, generator=generator).tolist() for _ in range(settings.draws)]
     lesions: list[tuple[int, int, list[int]]] = [(0, 1, [])]
     for deleted in range(1, settings.most + 1):
-        for draw in range(1, settings.draws + 1):
-            places = torch.randperm(n_blocks, generator=generator)[:deleted]
-            lesions.append((deleted, draw, sorted(places.tolist())))
+        lesions += [(deleted, draw, sorted(order[:deleted])) for draw, order in enumerate(draws, 1)]
     sweep = evaluate(network, [delete(network.intact, places) for _, _, places in lesions], split.batches(batch_size))
     columns = {
         "deleted_blocks": [deleted for deleted, _, _ in lesions],
@@ -97,8 +98,9 @@ def reorderings(
 ) -> tuple[pd.DataFrame, Sweep]:
     """Swap k random pairs of blocks of equal shape, for k from 0 to `most`, several draws each (section 4.3, Fig. 5b).
 
-    Columns: swaps (k), draw (1-based), kendall_tau (rank correlation between the old and the new order of all blocks),
-    and those of `errors`. Raises InputError if no two blocks have equal shape.
+    The swaps of a draw follow one another, so that neighbouring numbers share more of their work. Columns: swaps (k),
+    draw (1-based), kendall_tau (rank correlation between the old and the new order of all blocks), and those of
+    `errors`. Raises InputError if no two blocks have equal shape.
     """
     groups = swappable(network)
     if not groups:
@@ -106,9 +108,10 @@ def reorderings(
             "reorderings: no two blocks of the network have equal shape; take one with more blocks in a stage"
         )
     orders: list[tuple[int, int, Wiring]] = [(0, 1, network.intact)]
+    wirings = [network.intact] * settings.draws
     for swaps in range(1, settings.most + 1):
-        for draw in range(1, settings.draws + 1):
-            orders.append((swaps, draw, swapped(network.intact, groups, swaps, generator)))
+        wirings = [swapped(wiring, groups, generator) for wiring in wirings]
+        orders += [(swaps, draw, wiring) for draw, wiring in enumerate(wirings, 1)]
     sweep = evaluate(network, [wiring for _, _, wiring in orders], split.batches(batch_size))
     straight = range(len(network.blocks))
     columns = {
@@ -130,14 +133,12 @@ def swappable(network: Network) -> list[list[int]]:
     return [group for group in groups if len(group) > 1]
 
 
-def swapped(wiring: Wiring, groups: Sequence[Sequence[int]], swaps: int, generator: torch.Generator) -> Wiring:
-    """Make so many swaps, each of a pair drawn evenly from all pairs that can be exchanged."""
+def swapped(wiring: Wiring, groups: Sequence[Sequence[int]], generator: torch.Generator) -> Wiring:
+    """Swap a pair of places drawn evenly from all pairs that can be exchanged."""
     pairs = torch.tensor([len(group) * (len(group) - 1) / 2 for group in groups])
-    for _ in range(swaps):
-        group = groups[int(torch.multinomial(pairs, 1, generator=generator))]
-        one, other = torch.randperm(len(group), generator=generator)[:2].tolist()
-        wiring = swap(wiring, group[one], group[other])
-    return wiring
+    group = groups[int(torch.multinomial(pairs, 1, generator=generator))]
+    one, other = torch.randperm(len(group), generator=generator)[:2].tolist()
+    return swap(wiring, group[one], group[other])
 
 
 def errors(sweep: Sweep) -> dict[str, object]:
