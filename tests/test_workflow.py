@@ -150,7 +150,7 @@ def test_a_finished_run_is_fresh_and_whole_until_a_byte_changes(checkout):
     assert snakemake(checkout).returncode == 0
     status, verify = ("status", "--config", "config/ci.yaml"), ("verify", "--run", RUN)
     code, said = called(*status)
-    assert (code, said.splitlines()[-1]) == (0, "18 of 18 fresh")
+    assert (code, said.splitlines()[-1]) == (0, "21 of 21 fresh")
     assert called(*verify) == (
         0,
         "ok      recorded files\nok      claims follow from measurements\n"
@@ -201,7 +201,7 @@ def test_a_published_run_is_rebuilt_from_its_measurements_alone(checkout, empty_
     command = ["make", "reference", "RUN=ci", "INSTALLED="]
     again = subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True)
     assert again.returncode == 0, again.stdout + again.stderr
-    assert again.stdout.splitlines()[-1] == "The report: results/ci/report.html"
+    assert "The report: results/ci/report.html" in again.stdout.splitlines()
     assert all(path.stat().st_mtime_ns == before[path][1] for path in kept)
     assert all(path.read_bytes() == before[path][0] for path in drawn)
     redrawn = {path.stem for path in drawn if path.stat().st_mtime_ns != before[path][1]}
