@@ -3,6 +3,7 @@
 import json
 
 import article_helpers
+import figure_helpers
 import numpy as np
 import pytest
 import torch
@@ -121,3 +122,18 @@ def visit(browser, finished_run):
 def figure_values(finished_run):
     """Read the values file of a figure of the small run."""
     return lambda slug: json.loads((finished_run / article_helpers.RUN / "figures" / f"{slug}.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """The input files of each figure module."""
+    return figure_helpers.input_files(tmp_path_factory.mktemp("inputs"))
+
+
+@pytest.fixture(scope="module")
+def drawn(inputs, tmp_path_factory):
+    """A folder with the files of every figure."""
+    folder = tmp_path_factory.mktemp("figures")
+    for module, paths in inputs.items():
+        figure_helpers.draw(module, paths, folder / f"{module}.svg")
+    return folder

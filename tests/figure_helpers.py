@@ -1,0 +1,141 @@
+"""Small tables whose figures can be worked out by hand, one set for each figure module."""
+
+import csv
+import importlib
+import itertools
+import json
+import math
+
+import numpy as np
+
+from unravel.config import Arrays
+from unravel.data.preparation import prepare
+from unravel.figures import style
+
+T_975 = {2: 12.70620474, 3: 4.30265273}  # Student's t by the number of seeds, from any table
+
+# network, seed, deleted_position, downsampling, error_percent
+DELETIONS = [
+    *[("resnet", 1, position, position == 3, error) for position, error in enumerate([6.0, 9.0, 6.5, 40.0, 5.0])],
+    *[("resnet", 2, position, position == 3, error) for position, error in enumerate([7.0, 7.0, 8.5, 21.0, 7.25])],
+    *[("vgg", 1, position, position == 4, error) for position, error in [(0, 8.0), (2, 85.0), (3, 89.5), (4, 60.0)]],
+    *[("vgg", 2, position, position == 4, error) for position, error in [(0, 9.5), (2, 90.0), (3, 70.0), (4, 75.0)]],
+]
+# network: for each seed the training loss and the test error of three epochs
+HISTORIES = {
+    "resnet": [[(2.0, 50.0), (1.0, 20.0), (0.25, 6.0)], [(1.5, 40.0), (1.25, 10.0), (0.5, 7.0)]],
+    "a-new-one": [[(2.5, 80.0), (2.0, 60.0), (1.0, 30.0)], [(2.25, 81.0), (1.0, 50.0), (0.75, 0.0)]],
+}
+
+
+def write_csv(path, header, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    return path
+
+
+def deletion_tables(folder):
+    header = ["network", "seed", "deleted_position", "downsampling", "error_percent", "chance_error_percent"]
+    return [
+        write_csv(folder / f"{network}-seed{seed}.csv", header, [[*row, 90] for row in rows])
+        for (network, seed), rows in itertools.groupby(DELETIONS, key=lambda row: row[:2])
+    ]
+
+
+def history_tables(folder):
+    header = ["epoch", "train_loss", "test_error_percent"]
+    return [
+        write_csv(folder / network / f"seed{seed}.history.csv", header, [(i, *row) for i, row in enumerate(rows, 1)])
+        for network, seeds in HISTORIES.items()
+        for seed, rows in enumerate(seeds, 1)
+    ]
+
+
+def random_deletion_tables(folder):
+    """Error 5 k + draw of seed s, plus s, after k deletions."""
+    header = ["network", "seed", "deleted_blocks", "draw", "error_percent"]
+    rows = [("resnet", seed, k, draw, 5 * k + draw + seed) for seed in (1, 2) for k in range(4) for draw in (1, 2, 3)]
+    return [write_csv(folder / "resnet.csv", header, rows)]
+
+
+def reordering_tables(folder):
+    """Error 10 (1 - tau), in bins of tau that do not touch."""
+    header = ["network", "seed", "swaps", "draw", "kendall_tau", "error_percent"]
+    rows = [("resnet", seed, k, 1, 1 - 0.1 * k, k) for seed in (1, 2) for k in range(5)]
+    return [write_csv(folder / "resnet.csv", header, rows)]
+
+
+def gradient_tables(folder, blocks=60):
+    """A path's norm falls by half a decade per block; the sum over a length is as large as one path."""
+    keys = [("resnet", seed, mode, 1) for seed in (1, 2) for mode in ("train", "eval")]
+    header = ["network", "seed", "batch_norm", "batch", "length", "log10_norm"]
+    lengths = range(blocks + 1)
+    sampled = [(*key, length, -length / 2) for key in keys for length in lengths for _ in range(3)]
+    exact = [(*key, length, -length / 2, 1 - 0.1**length, 1.0, 2e-7) for key in keys for length in lengths]
+    counts = [(0, length, math.comb(blocks, length)) for length in lengths]
+    return [
+        write_csv(folder / "gradients" / "resnet.sampled.csv", header, sampled),
+        write_csv(folder / "gradients" / "resnet.exact.csv", [*header, "cosine", "norm_ratio", "full_error"], exact),
+        write_csv(folder / "paths" / "resnet.csv", ["deleted_blocks", "length", "paths"], counts),
+    ]
+
+
+def path_count_tables(folder):
+    rows = [(d, x, math.comb(6 - d, x) / math.comb(6, x)) for d in (0, 1, 3) for x in range(7)]
+    return [write_csv(folder / "resnet.csv", ["deleted_blocks", "length", "fraction_left"], rows)]
+
+
+def prediction_tables(folder):
+    """Of 20 images, `resnet` gets its first `seed` wrong, `effective-paths` one more, and unscaled all."""
+    header = ["network", "seed", "convention", "image", "label", "predicted"]
+    wrong = {("resnet", "scaled"): 0, ("effective-paths", "scaled"): 1, ("effective-paths", "unscaled"): 20}
+    rows = [
+        (network, seed, convention, image, 0, int(image < seed + more))
+        for (network, convention), more in wrong.items()
+        for seed in (1, 2)
+        for image in range(20)
+    ]
+    return [write_csv(folder / "all.csv", header, rows)]
+
+
+def path_tables(folder):
+    header = ["network", "deleted", "path", "branches", "length", "left"]
+    rows = [("residual", "10", path, "", 0, path[0] == "0") for path in ("00", "10", "01", "11")]
+    return [write_csv(folder / "residual.csv", header, rows)]
+
+
+def prepared_data(folder, classes=("<ant> & bee", "$cat_1$"), shape=(8, 8), labels=(0, 1, 1, 0, 1)):
+    random = np.random.default_rng(0)
+    labels = np.array(labels)
+    for split in ("train", "test"):
+        images = random.integers(0, 256, (len(labels), *shape), np.uint8)
+        np.savez(folder / f"{split}.npz", images=images, labels=labels, class_names=np.array(classes))
+    prepare(Arrays(source="arrays", train=folder / "train.npz", test=folder / "test.npz"), folder)
+    return [folder / "manifest.json"]
+
+
+def input_files(folder):
+    """The input files of each figure module, written into a folder."""
+    return {
+        "class_overview": prepared_data(folder),
+        "single_deletion": deletion_tables(folder / "deletions"),
+        "random_deletion": random_deletion_tables(folder / "random_deletions"),
+        "reordering": reordering_tables(folder / "reorderings"),
+        "path_gradients": gradient_tables(folder),
+        "paths_left": path_count_tables(folder / "left"),
+        "test_errors": prediction_tables(folder / "predictions"),
+        "training_curves": history_tables(folder / "checkpoints"),
+        "unraveled_view": path_tables(folder / "single_paths"),
+    }
+
+
+def draw(module, paths, output, scale="demo"):
+    style.save(importlib.import_module(f"unravel.figures.{module}").draw(paths, scale), output)
+
+
+def read_values(path):
+    """What captions say; where the drawn points are is tested in test_figure_points.py."""
+    values = json.loads(path.with_suffix(".json").read_text())
+    del values["points"]
+    return values
