@@ -132,6 +132,12 @@ def test_a_value_that_could_not_be_computed_is_not_tested():
     assert claims.decide(BY_ID["smooth-deletion"], [values])["verdict"] == "not tested"
 
 
+def test_a_value_that_only_another_claim_needs_may_be_missing(tmp_path):
+    write_deletions(tmp_path, "resnet", [0, 0, 1], downsampling=())  # a network that never halves the resolution
+    assert verdict("delete-resnet", tmp_path) == "supported"
+    assert verdict("downsampling", tmp_path) == "not tested"
+
+
 def test_closed_forms_support_what_the_paper_counts(tmp_path):
     counted = [claim for claim in BY_ID.values() if claim.statistic == "closed_forms"]
     found = {entry["id"]: entry for entry in claims.judge(counted, claims.Evidence(tmp_path, SETTINGS))}

@@ -272,7 +272,8 @@ def decide(claim: Claim, values: list[Values]) -> dict[str, Any]:
 
 def _verdict(claim: Claim, values: list[Values], factor: float = 1.0) -> Verdict:
     means = pd.DataFrame(values).mean(skipna=False)
-    if not values or means.isna().any():
+    needed = [*claim.supported, *claim.partly, *claim.shown]  # a statistic may give more, for other claims
+    if not values or means[needed].isna().any():
         return "not tested"
     if _hold(claim.supported, means, factor):
         return "supported"
