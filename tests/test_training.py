@@ -13,6 +13,7 @@ from unravel.config import AllBlocks, Augmentation, ExactlyBlocks, LinearSurviva
 from unravel.data.batches import draw_epoch, random_generator, training_batch
 from unravel.files import InputError
 from unravel.networks import build, initialise
+from unravel.steps import CapturedStep, Step
 
 RECIPE = Training(
     epochs=4, batch_size=16, warmup_steps=3, precision="fp32", augmentation=Augmentation(pad=1, flip=True)
@@ -194,3 +195,54 @@ def test_a_loss_that_stays_at_chance_ends_the_training(make_split, saving):
 
 def test_a_last_batch_of_one_image_is_left_out():
     assert [training.steps_per_epoch(n, RECIPE) for n in (32, 33, 34)] == [2, 2, 3]
+
+
+def recorded(computation):
+    """A CUDA graph's stand-in on the CPU: nothing is computed while recording, each replay overwrites one outcome."""
+    outcome = torch.zeros(()), torch.zeros((), dtype=torch.long)
+
+    def replay():
+        for place, value in zip(outcome, computation(), strict=True):
+            place.copy_(value)
+
+    return outcome, replay
+
+
+def train_by(step, split):
+    """Two epochs of five batches, the last one smaller, at rates that change from step to step."""
+    step.network.to(memory_format=torch.channels_last).train()
+    losses = []
+    for number in range(10):
+        batch = slice(number % 5 * 16, (number % 5 + 1) * 16)
+        loss, wrong = step(split.normalised(batch), split.labels[batch], step.network.intact, 0.1 / (1 + number))
+        losses.append((float(loss), int(wrong)))
+    return losses
+
+
+def test_a_captured_step_trains_as_the_eager_one_does_to_the_last_bit(make_split):
+    eager, captured = fresh(), fresh()
+    split, replays = make_split(n=70), []
+
+    def counted(computation):
+        outcome, replay = recorded(computation)
+        return outcome, lambda: (replays.append(1), replay())
+
+    expected = train_by(Step(eager, RECIPE), split)
+    assert train_by(CapturedStep(captured, RECIPE, counted), split) == expected
+    assert len(replays) == 5  # of 10 steps: the first three and the two smaller batches run eagerly
+    for value, wanted in zip(captured.state_dict().values(), eager.state_dict().values(), strict=True):
+        assert torch.equal(value, wanted)
+
+
+def test_a_failed_capture_is_told_once_and_the_training_goes_on_eagerly(make_split, capsys):
+    eager, captured = fresh(), fresh()
+
+    def refuse(computation):
+        raise RuntimeError("operation not permitted when stream is capturing\nwith more on further lines")
+
+    expected = train_by(Step(eager, RECIPE), make_split(n=70))
+    assert train_by(CapturedStep(captured, RECIPE, refuse), make_split(n=70)) == expected
+    told = capsys.readouterr().err.splitlines()
+    assert told == [
+        "training goes on without a CUDA graph, more slowly: operation not permitted when stream is capturing"
+    ]

@@ -15,6 +15,7 @@ def set_up(execution: Execution) -> torch.device:
     if execution.device == "cuda" and not torch.cuda.is_available():
         raise InputError("execution.device is cuda, but torch sees no GPU here; use auto or cpu, or check the driver")
     use_cuda = execution.device == "cuda" or (execution.device == "auto" and torch.cuda.is_available())
+    torch.backends.cudnn.benchmark = use_cuda  # batches keep their size, so it pays to try which kernels are fastest
     return torch.device("cuda" if use_cuda else "cpu")
 
 

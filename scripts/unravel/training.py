@@ -1,7 +1,8 @@
 """Training: one straight loop for all four schemes (plain, VGG, stochastic depth, effective paths), on CPU or GPU.
 
 Every random choice comes from a generator keyed by (seed, epoch), so a run resumed after any step goes on exactly as
-the uninterrupted one would. On one machine type with one thread count the CPU result is the same to the last bit.
+the uninterrupted one would. On one machine type with one thread count the CPU result is the same to the last bit;
+a GPU adds up the gradients of its convolutions in no fixed order, so there two runs differ as two roundings do.
 """
 
 import math
@@ -13,13 +14,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from unravel import checkpoints
 from unravel.config import AllBlocks, BlockSampling, ExactlyBlocks, Training
 from unravel.data.batches import Split, draw_epoch, random_generator, training_batch
 from unravel.files import InputError
 from unravel.networks import Network, Wiring, for_inference
+from unravel.steps import CapturedStep, Step
 from unravel.wiring import evaluate
 
 EVALUATION_BATCH = 500
@@ -78,26 +79,25 @@ def train(
     raised. Raises InputError if the loss stops being finite or stays at chance.
     """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.SGD(
-        network.parameters(), lr=settings.learning_rate, momentum=settings.momentum, weight_decay=settings.weight_decay
-    )
-    progress = resume(network, optimizer, saving)
+    same_blocks = isinstance(sampling, AllBlocks) and train_split.labels.is_cuda
+    step = CapturedStep(network, settings) if same_blocks else Step(network, settings)
+    progress = resume(network, step.optimizer, saving)
     history = progress.history
     steps = steps_per_epoch(len(train_split.labels), settings)
     for epoch in range(len(history) + 1, settings.epochs + 1):
         clock, steps_before = time.perf_counter(), len(progress.losses)
-        progress = train_epoch(network, optimizer, train_split, settings, sampling, seed, progress, before_step, stop)
+        progress = train_epoch(step, train_split, settings, sampling, seed, progress, before_step, stop)
         losses = progress.losses.tolist()  # waits for the device, so the clock tells the truth
         seconds = time.perf_counter() - clock
         if len(losses) < steps:
-            save_state(network, optimizer, saving, progress)
+            save_state(network, step.optimizer, saving, progress)
             raise Stopped(f"stopped before step {len(losses) + 1} of {steps} in epoch {epoch} of {settings.epochs}")
         check_losses(losses, epoch, settings)
         history.append(
             Epoch(
                 epoch=epoch,
                 step=epoch * steps,
-                learning_rate=optimizer.param_groups[0]["lr"],
+                learning_rate=learning_rate(epoch * steps - 1, settings.epochs * steps, settings),
                 train_loss=float(progress.losses.mean()),
                 train_error_percent=100 * int(progress.wrong) / len(train_split.labels),
                 test_error_percent=test_error(network, test_split),
@@ -107,7 +107,7 @@ def train(
         report(history[-1], len(train_split.labels) * (1 - steps_before / steps) / seconds)
         progress = at_epoch_start(history)
         if epoch % saving.every == 0 and epoch < settings.epochs:
-            save_state(network, optimizer, saving, progress)
+            save_state(network, step.optimizer, saving, progress)
     return history
 
 
@@ -117,8 +117,7 @@ def at_epoch_start(history: list[Epoch]) -> Progress:
 
 
 def train_epoch(
-    network: Network,
-    optimizer: torch.optim.SGD,
+    take_step: Step,
     split: Split,
     settings: Training,
     sampling: BlockSampling,
@@ -128,7 +127,7 @@ def train_epoch(
     stop: Callable[[], bool],
 ) -> Progress:
     """The rest of one pass over the training images; not all of it if `stop` says so."""
-    network.train()
+    network = take_step.network.train()
     device, n_images = split.labels.device, len(split.labels)
     epoch, done = len(progress.history) + 1, len(progress.losses)
     steps = steps_per_epoch(n_images, settings)
@@ -144,15 +143,9 @@ def train_epoch(
             return Progress(progress.history, losses[:step], wrong)
         start = step * settings.batch_size
         images, labels = training_batch(split, draws, settings.augmentation.pad, start, start + settings.batch_size)
-        optimizer.param_groups[0]["lr"] = learning_rate((epoch - 1) * steps + step, settings.epochs * steps, settings)
-        optimizer.zero_grad()  # to None: a block that is not trained on this batch is left as it is
-        with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
-            logits = network(images, wirings[step])
-        loss = cross_entropy(logits.float(), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        losses[step] = loss.detach()
-        wrong = wrong + (logits.argmax(dim=1) != labels).sum()  # stays on the device: no step waits for it
+        rate = learning_rate((epoch - 1) * steps + step, settings.epochs * steps, settings)
+        losses[step], step_wrong = take_step(images, labels, wirings[step], rate)
+        wrong = wrong + step_wrong  # stays on the device: no step waits for it
     return Progress(progress.history, losses, wrong)
 
 
@@ -218,9 +211,7 @@ def save_state(network: Network, optimizer: torch.optim.SGD, saving: Saving, pro
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     tensors |= {"progress.losses": progress.losses, "progress.wrong": progress.wrong}
     for name, parameter in network.named_parameters():
-        momentum = optimizer.state[parameter].get("momentum_buffer")
-        if momentum is not None:  # a block never yet drawn has none
-            tensors[f"momentum.{name}"] = momentum
+        tensors[f"momentum.{name}"] = optimizer.state[parameter]["momentum_buffer"]
     description = {"fingerprint": saving.fingerprint, "history": [vars(row) for row in progress.history]}
     checkpoints.write_tensors(saving.path, tensors, description)
 
@@ -242,8 +233,6 @@ def resume(network: Network, optimizer: torch.optim.SGD, saving: Saving) -> Prog
             )
     network.load_state_dict({n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")})
     for name, parameter in network.named_parameters():
-        if f"momentum.{name}" in tensors:
-            momentum = torch.empty_like(parameter).copy_(tensors[f"momentum.{name}"])
-            optimizer.state[parameter]["momentum_buffer"] = momentum.detach()
+        optimizer.state[parameter]["momentum_buffer"].copy_(tensors[f"momentum.{name}"])
     history = [Epoch(**row) for row in description["history"]]
     return Progress(history, tensors["progress.losses"], tensors["progress.wrong"])
