@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from unravel.files import run_command_line
-from unravel.verification import verify
+from unravel.verification import absent, verify
 
 
 def main() -> None:
@@ -17,6 +17,8 @@ def main() -> None:
         print(f"{'wrong' if problems else 'ok':7} {check}")
         for problem in problems:
             print(f"        {problem}")
+    for line in absent(arguments.run):
+        print(f"absent  {line}")
     sys.exit(1 if any(found.values()) else 0)
 
 

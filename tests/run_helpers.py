@@ -69,7 +69,8 @@ def write_jobs(settings, monkeypatch):
         write(RUN / f"jobs/{name}.json", json.dumps(record))
 
     manifest = RUN / "data/digits/manifest.json"
-    job("data/digits", ["prepare_data"], [], {manifest: "{}"}, settings.dataset_part())
+    images = {manifest.with_name(f"{split}.safetensors"): f"{split} images" for split in ("train", "test")}
+    job("data/digits", ["prepare_data"], [], {**images, manifest: "{}"}, settings.dataset_part())
     measured = []
     for network, increases in (("resnet", [9, 0, 2]), ("vgg", [85, 85])):
         checkpoint, history = (RUN / f"checkpoints/{network}/seed1.{end}" for end in ("safetensors", "history.csv"))

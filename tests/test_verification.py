@@ -1,12 +1,13 @@
 """Verification: a run as it was left is whole; each thing that was changed by hand is named."""
 
 import json
+import shutil
 
 import pytest
 from run_helpers import ROOT, RUN, make_run, write
 
 from unravel import crate, provenance
-from unravel.verification import verify
+from unravel.verification import absent, verify
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +55,23 @@ def test_a_missing_figure_is_named_by_records_and_crate():
     path.unlink()
     found = wrong()
     assert found == {"recorded files": [f"{path}: is missing"], crate.METADATA: [f"{path}: is missing"]}
+
+
+def test_a_published_run_may_lack_its_images_and_its_crate():
+    for split in ("train", "test"):
+        (RUN / f"data/digits/{split}.safetensors").unlink()
+    assert wrong() == {}
+    assert [line.partition(": ")[0] for line in absent(RUN)] == [
+        f"{RUN}/data/digits/train.safetensors",
+        f"{RUN}/data/digits/test.safetensors",
+    ]
+    (RUN / crate.METADATA).unlink()
+    assert wrong()[crate.METADATA]  # code without its description is half a crate
+    shutil.rmtree(RUN / crate.CODE)
+    assert wrong() == {}
+    assert absent(RUN)[-1] == f"{RUN / crate.METADATA}: make reference RUN={RUN.name} writes it"
+    (RUN / "data/digits/manifest.json").unlink()  # what the images were is then not known
+    assert f"{RUN}/data/digits/train.safetensors: is missing" in wrong()["recorded files"]
 
 
 def test_an_edited_verdict_is_named():

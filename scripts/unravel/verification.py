@@ -1,4 +1,8 @@
-"""Verification: whether a run's folder is what its records, measurements and descriptions say it is."""
+"""Verification: whether a run's folder is what its records, measurements and descriptions say it is.
+
+A published run may lack what its size forbids and anyone can make again: the prepared images, and the RO-Crate with its
+copy of the code. What is absent is named, but is not wrong.
+"""
 
 import json
 import math
@@ -13,15 +17,29 @@ from unravel.records import REPOSITORY
 TOLERANCE = 1e-9  # relative: libraries sum in another order on another machine
 
 
+def absent(run: Path) -> list[str]:
+    """What a published run lacks, and what makes it."""
+    images = [path for path in _recorded(run) if crate.may_be_absent(run, path) and not Path(path).is_file()]
+    found = [f"{path}: prepared images, which the pipeline prepares from the dataset" for path in images]
+    if not _holds_crate(run):
+        found.append(f"{run / crate.METADATA}: make reference RUN={run.name} writes it")
+    return found
+
+
 def verify(run: Path) -> dict[str, list[str]]:
     """What is wrong with a run, by check; an empty list for each check that holds."""
     checks: dict[str, Callable[[Path], list[str]]] = {
         "recorded files": recorded_files,
         "claims follow from measurements": recomputed_claims,
         "provenance.json": written_provenance,
-        "ro-crate-metadata.json": crate.problems,
     }
+    if _holds_crate(run):
+        checks[crate.METADATA] = crate.problems
     return {name: _tried(check, run) for name, check in checks.items()}
+
+
+def _holds_crate(run: Path) -> bool:
+    return (run / crate.METADATA).exists() or (run / crate.CODE).exists()
 
 
 def _tried(check: Callable[[Path], list[str]], run: Path) -> list[str]:
@@ -34,14 +52,20 @@ def _tried(check: Callable[[Path], list[str]], run: Path) -> list[str]:
 def recorded_files(run: Path) -> list[str]:
     """Outputs that are not there, or not those that their jobs recorded."""
     found = []
-    records = lineage.read_records(run / "jobs")
-    for record in records.values():
-        for path, made in record["outputs"].items():
-            if not Path(path).is_file():
+    recorded = _recorded(run)
+    for path, made in recorded.items():
+        if not Path(path).is_file():
+            if not crate.may_be_absent(run, path):
                 found.append(f"{path}: is missing")
-            elif sha256(path) != made["sha256"]:
-                found.append(f"{path}: is not the file that its job made (SHA-256 differs)")
-    return found if records else [f"{run}/jobs: holds no job record; run the pipeline first"]
+        elif sha256(path) != made["sha256"]:
+            found.append(f"{path}: is not the file that its job made (SHA-256 differs)")
+    return found if recorded else [f"{run}/jobs: holds no job record; run the pipeline first"]
+
+
+def _recorded(run: Path) -> dict[str, Any]:
+    """What the job records say of each output, by path."""
+    records = lineage.read_records(run / "jobs").values()
+    return {path: made for record in records for path, made in record["outputs"].items()}
 
 
 def recomputed_claims(run: Path) -> list[str]:
