@@ -88,7 +88,9 @@ def test_the_caption_of_figure_6(drawn):
     for found in values["modes"].values():
         assert found["decades_per_block"] == pytest.approx(-0.5)
         assert found["r_squared"] == pytest.approx(1)
-        assert found["estimated_percent_in_papers_range"] == pytest.approx(100 * sum(weights[5:18]) / sum(weights))
+        assert found["estimated_percent_in_papers_range"] == pytest.approx(
+            100 * sum(weights[6:20]) / sum(weights)
+        )  # 5 to 17 of 54
         assert found["exact_first_length"] == 0
         assert found["exact_last_length"] == 2  # norms 1, 0.32, 0.1: 1 - 10^-1.5 of a geometric series, above 0.95
         assert found["explained_at"] == 2

@@ -68,6 +68,27 @@ def test_stochastic_depth_follows_both_networks(tmp_path, dropped, expected):
     assert verdict("stochastic-depth", tmp_path) == expected
 
 
+@pytest.mark.parametrize(("blocks_per_stage", "papers_number"), [([18, 18, 18], 10), ([6, 6, 6], 3), ([1, 1, 1], 1)])
+def test_ten_deletions_of_54_are_taken_in_proportion(tmp_path, blocks_per_stage, papers_number):
+    settings = config.parse(
+        {
+            "run": "test",
+            "scale": "ci",
+            "dataset": {"source": "digits"},
+            "networks": {"resnet": {"architecture": "resnet", "blocks_per_stage": blocks_per_stage}},
+            "deletions": {"figure_3": ["resnet"], "figure_8": ["resnet"]},
+            "random_deletions": {"most": min(10, sum(blocks_per_stage))},
+            "seeds": [1],
+        }
+    )
+    numbers = range(1, 11)
+    table = pd.DataFrame({"deleted_blocks": numbers, "draw": 1, "error_percent": [10.0 + k for k in numbers]})
+    path = tmp_path / "measurements" / "random_deletions" / "resnet-seed1.csv"
+    tables.write(path, table.assign(network="resnet", seed=1))
+    found = claims.judge([BY_ID["smooth-deletion"]], claims.Evidence(tmp_path, settings))[0]
+    assert found["values"]["error_percent_at_10"]["mean"] == 10 + papers_number
+
+
 def write_predictions(run, network, wrong_by_seed, images=1000):
     """Predictions of which the first so many images are wrong."""
     for seed, wrong in enumerate(wrong_by_seed, 1):

@@ -22,7 +22,6 @@ from unravel.statistics import Interval, equivalence_margin, increase_after_dele
 Verdict = Literal["supported", "partly supported", "not supported", "not tested"]
 Values = dict[str, float]
 COMPARE = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt, "==": operator.eq}
-PAPER_BLOCKS = 54
 
 
 class Claim(BaseModel):
@@ -155,12 +154,13 @@ def single_deletion_values(evidence: Evidence, network: str) -> Iterator[Values]
 def random_deletion_values(evidence: Evidence, network: str) -> Iterator[Values]:
     """Several deletions at once: how steadily the median error grows."""
     table = evidence.lesions("random_deletions", network, summaries.RANDOM_DELETION)
+    papers_number = summaries.in_proportion(10, evidence.config.networks[network].n_blocks)
     for _, rows in table.groupby("seed"):
         values = summaries.random_deletion(rows)["networks"][network]
         yield {
             "rank_correlation": values["rank_correlation"],
             "largest_jump_points": values["largest_jump_points"],
-            "error_percent_at_10": values["median_error_percent"].get(10, math.nan),
+            "error_percent_at_10": values["median_error_percent"].get(papers_number, math.nan),
         }
 
 
@@ -213,7 +213,7 @@ def linear_sum_error(blocks: int, seed: int) -> float:
 
 def closed_form_values(evidence: Evidence, network: str) -> Iterator[Values]:
     """What follows from counting the paths of the paper's 54 blocks alone."""
-    counts, left = counts_by_length(PAPER_BLOCKS), fraction_left(PAPER_BLOCKS, 10)
+    counts, left = counts_by_length(summaries.PAPER_BLOCKS), fraction_left(summaries.PAPER_BLOCKS, 10)
     shares = [float(share) for share in left]
     yield {
         "log2_paths_left": math.log2(sum(count * share for count, share in zip(counts, left, strict=True))),

@@ -17,8 +17,14 @@ SAMPLED_GRADIENT = ("network", "seed", "batch_norm", "batch", "length", "log10_n
 EXACT_GRADIENT = (*SAMPLED_GRADIENT, "cosine", "norm_ratio", "full_error")
 
 TAU_BIN = 0.02  # of Kendall's tau
+PAPER_BLOCKS = 54
 PAPER_RANGE = (5, 17)  # lengths that carry almost all gradient, by the paper
 FITTED = (1, 40)  # lengths over which the decay is fitted
+
+
+def in_proportion(number: int, blocks: int) -> int:
+    """A number of the paper's 54 blocks, in proportion to a network of `blocks`: the nearest whole one, at least 1."""
+    return max(1, round(number * blocks / PAPER_BLOCKS))
 
 
 def test_errors(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -160,9 +166,12 @@ def _log10_mean(logs: pd.Series) -> float:
 def gradient(table: pd.DataFrame, sampled: pd.DataFrame, exact: pd.DataFrame, paths: pd.Series) -> dict[str, Any]:
     """Per BN mode: the decay of a path's gradient, and which lengths carry the gradient, estimated and exact."""
     modes = {}
+    blocks = int(paths.index.max())
+    fitted_lengths = FITTED[0], max(2, in_proportion(FITTED[1], blocks))
+    papers_range = in_proportion(PAPER_RANGE[0], blocks), in_proportion(PAPER_RANGE[1], blocks)
     for mode, rows in table.groupby("batch_norm"):
         by = rows.set_index("length")
-        fitted = by.loc[FITTED[0] : FITTED[1]]
+        fitted = by.loc[fitted_lengths[0] : fitted_lengths[1]]
         slope, r_squared = exponential_decay(fitted.index, fitted.log10_mean_norm)
         modes[str(mode)] = {
             "decades_per_block": slope,
@@ -170,7 +179,7 @@ def gradient(table: pd.DataFrame, sampled: pd.DataFrame, exact: pd.DataFrame, pa
             **{
                 f"{kind}_{name}": value
                 for kind in ("estimated", "exact")
-                for name, value in _range(by[f"{kind}_share"], paths).items()
+                for name, value in _range(by[f"{kind}_share"], paths, papers_range).items()
             },
             "explained_at": (by.cosine_up_to >= 0.99).idxmax(),
         }
@@ -181,16 +190,16 @@ def gradient(table: pd.DataFrame, sampled: pd.DataFrame, exact: pd.DataFrame, pa
         "samples_per_length": int(sampled.groupby(["seed", "batch_norm", "batch", "length"]).size().max()),
         "batches": int(exact.batch.max()),
         "largest_full_error": exact.full_error.max(),
-        "fitted": FITTED,
-        "papers_range": PAPER_RANGE,
+        "fitted": fitted_lengths,
+        "papers_range": papers_range,
     }
 
 
-def _range(share: pd.Series, paths: pd.Series) -> dict[str, Any]:
+def _range(share: pd.Series, paths: pd.Series, papers_range: tuple[int, int]) -> dict[str, Any]:
     first, last = shortest_range(share, 0.95)
     return {
         "first_length": first,
         "last_length": last,
         "percent_of_paths": 100 * paths.loc[first:last].sum() / paths.sum(),
-        "percent_in_papers_range": 100 * share.loc[PAPER_RANGE[0] : PAPER_RANGE[1]].sum(),
+        "percent_in_papers_range": 100 * share.loc[papers_range[0] : papers_range[1]].sum(),
     }
