@@ -7,6 +7,7 @@ from matplotlib.ticker import MaxNLocator
 
 from unravel import summaries, tables
 from unravel.figures import style
+from unravel.summaries import PAPER_DELETIONS
 from unravel.summaries import RANDOM_DELETION as COLUMNS
 
 
@@ -19,6 +20,9 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
             style.median_and_quartiles(
                 panel, rows.groupby("deleted_blocks").error_percent, marks[str(network)], str(network)
             )
+        stated = PAPER_DELETIONS if (table.deleted_blocks == PAPER_DELETIONS["deleted_blocks"]).any() else None
+        if stated:
+            style.stated(panel, [stated["deleted_blocks"]], [stated["error_percent"]])
         panel.set_xlabel("blocks deleted at once")
         panel.set_ylabel("test error, percent")
         panel.set_ylim(0, 100)
@@ -26,4 +30,4 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.legend(loc="outside upper center", ncols=4)
         style.note_run(figure, scale)
-        return style.Drawing(figure, table, summaries.random_deletion(table))
+        return style.Drawing(figure, table, {**summaries.random_deletion(table), "stated": stated})
