@@ -7,7 +7,7 @@ INSTALLED := .venv/installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help report figure reference status verify diff test lint format clean
+.PHONY: help report figure reference status verify diff index test lint format clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -36,6 +36,10 @@ verify: $(INSTALLED)  ## check a run's files by their SHA-256, its claims, its p
 diff: $(INSTALLED)  ## compare two runs: A=results/demo B=results/cifar10
 	@python scripts/compare_runs.py $(A) $(B) --output results/$(notdir $(A))-vs-$(notdir $(B)).html
 	@echo "The comparison: results/$(notdir $(A))-vs-$(notdir $(B)).html"
+
+index: $(INSTALLED)  ## write one page on all finished runs, their verdicts side by side
+	@python scripts/write_index.py --results results --output results/index.html
+	@echo "All runs: results/index.html"
 
 test: lint  ## check everything: format, lint, types, unit tests, and the whole pipeline on a tiny run
 	pytest --numprocesses auto --dist worksteal

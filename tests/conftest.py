@@ -96,10 +96,13 @@ def browser():
 
 @pytest.fixture
 def visit(browser, finished_run):
-    """Open the article in a fresh window with no network; at the end, nothing may have been asked for or gone wrong."""
+    """Open a page, the article unless told, in a fresh window with no network.
+
+    At the end, nothing may have been asked for or gone wrong.
+    """
     contexts, asked, wrong = [], [], []
 
-    def visit(width=WIDE, script=None, **options):
+    def visit(width=WIDE, script=None, file=finished_run / article_helpers.RUN / "report.html", **options):
         options = {"viewport": {"width": width, "height": 800}, "reduced_motion": "reduce", **options}
         contexts.append(browser.new_context(offline=True, **options))
         page = contexts[-1].new_page()
@@ -108,7 +111,7 @@ def visit(browser, finished_run):
         page.on("pageerror", lambda error: wrong.append(str(error)))
         if script:
             page.add_init_script(script)
-        page.goto((finished_run / article_helpers.RUN / "report.html").as_uri())
+        page.goto(file.as_uri())
         return page
 
     yield visit

@@ -14,9 +14,8 @@ import jinja2
 import pytest
 from article_helpers import CLASSES, NOTE, ROOT, RUN, dangling, figures, ids, parse, run_script
 
-from unravel import article
+from unravel import article, pages
 from unravel.files import InputError, sha256
-from unravel.statistics import Interval
 
 
 def test_every_figure_of_the_run_is_shown(page):
@@ -191,7 +190,7 @@ def test_the_masthead_says_what_the_records_say(folder, page):
     assert "scale: ci" in text
     for commit in {record["code"]["commit"] for record in records} - {None}:
         assert commit[:12] in text
-    assert f"{article.duration(sum(record['seconds'] for record in records))} of computing" in text
+    assert f"{pages.duration(sum(record['seconds'] for record in records))} of computing" in text
     assert max(record["started"] for record in records)[:10] in [
         time.attributes["datetime"] for time in page.all("time")
     ]
@@ -276,41 +275,3 @@ def test_a_picture_is_made_fit_for_the_page():
     assert content.strip() == (
         '<g id="fig-a" clip-path="url(#fig-p)"><use xlink:href="#fig-m" style="stroke: currentColor"/></g>'
     )
-
-
-def test_an_interval_ends_at_zero_and_carries_its_n():
-    assert article.interval(Interval(5.0, 4.0, 6.0, 3)) == "5.00 (95% interval 4.00 to 6.00, n = 3)"
-    assert (
-        article.interval({"mean": 0.5, "low": -0.25, "high": 1.25, "n": 2}, 1) == "0.5 (95% interval 0.0 to 1.2, n = 2)"
-    )
-    assert article.interval(Interval(5.0, 5.0, 5.0, 1)) == "5.00 (n = 1)"
-
-
-def test_a_claims_interval_ends_where_its_value_can_be():
-    value = Interval(0.9, -0.5, 150.0, 3)
-    said = {name: article.claim_value(value, name).replace("\u00a0", " ") for name in ("saved_points", "r_squared")}
-    assert said == {"saved_points": "0.9 (-0.5 to 150, n = 3)", "r_squared": "0.9 (0 to 1, n = 3)"}
-    assert article.claim_value(value, "percent_5_to_17").startswith("0.9 (0 to 100, ")
-    assert article.claim_value(value, "rank_correlation").startswith("0.9 (-0.5 to 1, ")
-    assert article.claim_value(Interval(44.0, 44.0, 44.0, 1), "log2_paths_left") == "44"
-
-
-def test_a_number_that_is_none_is_said_so():
-    assert [article.points(value) for value in (float("nan"), None, 2.0)] == ["n/a", "n/a", "2.00"]
-    assert article.interval(Interval(float("nan"), float("nan"), float("nan"), 3)) == "n/a (n = 3)"
-
-
-def test_words_agree_with_their_numbers():
-    assert [article.counted(number, "row") for number in (0, 1, 2)] == ["0 rows", "1 row", "2 rows"]
-    assert [article.listed(values, "seed") for values in ([7], [1, 2])] == ["seed 7", "seeds 1, 2"]
-
-
-def test_times_and_sizes_are_said_as_a_reader_says_them():
-    assert [article.duration(seconds) for seconds in (0.25, 89, 90, 600, 9000)] == [
-        "0.2 s",
-        "89.0 s",
-        "1.5 min",
-        "10.0 min",
-        "2.5 h",
-    ]
-    assert [article.size(n_bytes) for n_bytes in (4_000, 99_949, 2_500_000)] == ["4.0 kB", "99.9 kB", "2.5 MB"]

@@ -8,18 +8,19 @@ import csv
 import io
 import itertools
 import json
+import shutil
 import subprocess
 from collections import Counter
 from xml.etree import ElementTree
 
 import pytest
-from article_helpers import RUN
-from axe_playwright_python.sync_playwright import Axe
-from browser_helpers import BACKGROUND, LIGHT, NEEDS_CHROMIUM, PHONE, WIDE, unfold
+from article_helpers import ROOT, RUN
+from browser_helpers import BACKGROUND, DARK, LIGHT, NEEDS_CHROMIUM, PHONE, WIDE, unfold, violations
 from PIL import Image
 
+from unravel import overview
+
 pytestmark = NEEDS_CHROMIUM
-RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 
 
 def printed(page, path):
@@ -53,8 +54,36 @@ def test_the_page_is_accessible_and_fits(visit, scheme, width):
         "(folds) => folds.forEach((fold) => (fold.open = false))"
     )
     page.locator("main a[href^='#fig-']").first.focus()  # with a preview open
-    found = Axe().run(page, options={"runOnly": list(RULES), "resultTypes": ["violations"]}).response["violations"]
-    assert [(one["id"], [node["html"][:200] for node in one["nodes"][:3]]) for one in found] == []
+    assert violations(page) == []
+
+
+@pytest.fixture(scope="module")
+def index(finished_run, tmp_path_factory):
+    """The page on all runs: three copies of the small run, one of which comes from another version."""
+    results = tmp_path_factory.mktemp("results")
+    for name in ("one", "other", "older"):
+        shutil.copytree(finished_run / RUN, results / name)
+    (results / "older/provenance.json").write_text("{}")
+    for name, verdict in (("one", "supported"), ("other", "not supported")):
+        config, claims = results / name / "config.yaml", results / name / "claims.json"
+        config.write_text(config.read_text().replace("scale: ci", "scale: demo"))
+        judged = json.loads(claims.read_text())
+        claims.write_text(json.dumps([judged[0] | {"verdict": verdict}, *judged[1:]]))
+    (results / "index.html").write_text(overview.write(results, ROOT / "report"), encoding="utf-8")
+    return results / "index.html"
+
+
+@pytest.mark.parametrize("width", [WIDE, PHONE])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_index_is_accessible_fits_and_leads_to_the_claims(visit, index, scheme, width):
+    page = visit(width, file=index, color_scheme=scheme)
+    assert page.evaluate(BACKGROUND) == {"light": LIGHT, "dark": DARK}[scheme]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("main li").count() == 2  # a run that cannot be read, and a disagreement
+    assert violations(page) == []
+    page.locator("#claim-decay td a").first.click()
+    page.wait_for_url("**/one/report.html#claim-decay")
+    assert page.locator("#claim-decay").is_visible()
 
 
 CONTRASTS = """() => {

@@ -1,10 +1,15 @@
 """Captions of figures name the numbers that plain Python finds in the tables behind them."""
 
+import json
 import math
 import statistics
 
 import pytest
 from figure_helpers import DELETIONS, HISTORIES, T_975, draw, prepared_data, read_values, write_csv
+from run_helpers import ROOT
+
+from unravel import summaries
+from unravel.claims import read as read_claims
 
 
 def assert_interval(found, values):
@@ -68,6 +73,40 @@ def test_the_caption_of_figure_5a(drawn):
     expected = {"0": 3.5, "1": 8.5, "2": 13.5, "3": 18.5}
     assert values["networks"]["resnet"]["median_error_percent"] == expected
     assert values["networks"]["resnet"]["largest_jump_points"] == 5
+
+
+def test_the_papers_numbers_are_those_of_the_claims():
+    claims = {claim.id: claim for claim in read_claims(ROOT / "report/claims.yaml")}
+    assert f"about {summaries.PAPER_VGG_ERROR:.0f}% error" in claims["delete-vgg"].paper
+    deleted = summaries.PAPER_DELETIONS
+    assert claims["smooth-deletion"].paper_values == {"error_percent_at_10": deleted["error_percent"]}
+    assert f"{deleted['deleted_blocks']} of {deleted['blocks']} deleted" in claims["smooth-deletion"].paper
+    short, full = (summaries.PAPER_TEST_ERRORS[name] for name in ("effective-paths", "resnet"))
+    assert f"{short:.2f}% against {full:.2f}%" in claims["short-training"].paper
+    assert "lengths {} to {}".format(*summaries.PAPER_RANGE) in claims["effective-paths"].paper
+
+
+def stated_points(path):
+    """The stars of a figure: where the paper's values stand in it."""
+    every = json.loads(path.with_suffix(".json").read_text())["points"]
+    found = [points for points in every if points["series"] == "paper, as stated"]
+    return [place for points in found for place in zip(points["x"], points["y"], strict=True)]
+
+
+def test_the_papers_numbers_stand_where_it_states_them(drawn, tmp_path):
+    assert stated_points(drawn / "single_deletion.svg") == [(2, 90), (3, 90), (4, 90)]  # the layers of vgg
+    assert read_values(drawn / "single_deletion.svg")["stated_vgg_error_percent"] == 90
+    assert stated_points(drawn / "test_errors.svg") == [(5.96, 0), (6.1, 2)]
+    assert stated_points(drawn / "random_deletion.svg") == []  # of how many blocks is not known
+    assert read_values(drawn / "random_deletion.svg")["stated"] is None
+    rows = [("resnet", 1, deleted, 1, 5.0) for deleted in range(12)]
+    header = ["network", "seed", "deleted_blocks", "draw", "error_percent"]
+    table = write_csv(tmp_path / "more.csv", header, rows)
+    for blocks, place in ((54, 10), (18, 3)):
+        counts = write_csv(tmp_path / "paths" / "resnet.csv", ["length", "paths"], [(blocks, 1)])
+        draw("random_deletion", [table, counts], tmp_path / "figure.svg")
+        assert stated_points(tmp_path / "figure.svg") == [(place, 20)]
+    assert ">paper, as stated<" in (tmp_path / "figure.svg").read_text()
 
 
 def test_the_caption_of_figure_5b(drawn):

@@ -61,7 +61,7 @@ def test_errors_and_verdicts_stand_side_by_side():
     row = re.search(r'<th scope="row">vgg</th>(.*?)</tr>', page)[1]
     assert re.findall(r"<td> ?(.*?) ?</td>", row) == ["5.00, n = 1", "7.50, n = 1", "2.50, n = 1"]
     row = re.search(r"Deleting any layer of VGG(.*?)</tr>", page)[1]
-    assert re.findall(r'class="verdict">(.*?)<', row) == ["supported", "not supported"]
+    assert re.findall(r'class="verdict .*?</span> (.*?)</span>', row) == ["supported", "not supported"]
 
 
 def test_a_network_or_figure_of_one_run_only_is_shown_as_such():

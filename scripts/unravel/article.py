@@ -2,30 +2,27 @@
 
 import base64
 import json
-import math
 import os
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 import yaml
 from markupsafe import Markup
 
-from unravel import claims, config, freshness, panels, references, tables
+from unravel import claims, config, freshness, pages, panels, references, tables
 from unravel.data.preparation import read_manifest
 from unravel.files import InputError
 from unravel.lineage import find, read_records, trace
-from unravel.statistics import Interval, mean_interval
+from unravel.statistics import mean_interval
 
 MEDIA_TYPES = {"svg": "image/svg+xml", "pdf": "application/pdf", "png": "image/png", "csv": "text/csv"}
 ROWS_SHOWN = 200
-ABSENT = "n/a"
 
 
 @dataclass(frozen=True)
@@ -60,23 +57,7 @@ def write(run: Path, source: Path) -> str:
     found, problems = read_results(run, settings, records, catalogue)
     judged, stated = found.get("claims", []), claims.read(source / "claims.yaml")
     citations = references.Citations(references.read(source / "references.bib"))
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(source),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,  # a number that no file holds fails the build
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "points": points,
-        "interval": interval,
-        "claim_value": claim_value,
-        "counted": counted,
-        "listed": listed,
-        "duration": duration,
-        "size": size,
-    }
-    return environment.get_template("article.html").render(
+    return pages.template(source, "article.html").render(
         config=settings,
         config_yaml=config.to_yaml(settings),
         changed=config.flat(settings.model_dump(mode="json", exclude_defaults=True)),
@@ -105,7 +86,6 @@ def write(run: Path, source: Path) -> str:
         bytes_written=sum(file["bytes"] for record in records.values() for file in record["outputs"].values()),
         cite=citations.cite,
         citations=citations,
-        style=Markup((source / "style.css").read_text(encoding="utf-8")),
         script=Markup("\n".join(path.read_text(encoding="utf-8") for path in sorted(source.glob("*.js")))),
         rows_shown=ROWS_SHOWN,
     )
@@ -255,60 +235,3 @@ def inline_svg(text: str, slug: str) -> tuple[str, Markup]:
     content = re.sub(r"<metadata>.*?</metadata>", "", parts[2], flags=re.DOTALL)
     content = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{slug}-", content)
     return parts[1], Markup(content.replace("#000000", "currentColor"))
-
-
-def points(value: float | None, digits: int = 2) -> str:
-    """A number as prose shows it."""
-    return ABSENT if value is None or math.isnan(value) else f"{value:.{digits}f}"
-
-
-def interval(value: Interval | Mapping[str, Any], digits: int = 2) -> str:
-    """A mean error in percent with its 95% interval, cut to 0 to 100, and n, as prose shows it."""
-    held = value if isinstance(value, Interval) else Interval(**value)
-    if held.n == 1 or math.isnan(held.mean):
-        return f"{points(held.mean, digits)} (n = {held.n})"
-    low, high = max(0, held.low), min(100, held.high)
-    return f"{held.mean:.{digits}f} (95% interval {low:.{digits}f} to {high:.{digits}f}, n = {held.n})"
-
-
-# What a value can be at all; a t interval knows of no such ends.
-ENDS = {
-    "percent": (0.0, 100.0),
-    "rank_correlation": (-1.0, 1.0),
-    "r_squared": (0.0, 1.0),
-    "largest_jump": (0.0, 100.0),
-}
-
-
-def claim_value(value: Interval, name: str) -> str:
-    """A claim's value with its 95% interval, cut to what the value can be, and n; without them where nothing varies."""
-    if value.low == value.high:
-        return f"{value.mean:.3g}"
-    low_end, high_end = next((ends for part, ends in ENDS.items() if part in name), (-math.inf, math.inf))
-    low, high = max(value.low, low_end), min(value.high, high_end)
-    return f"{value.mean:.3g} ({low:.3g} to {high:.3g}, n\u00a0=\u00a0{value.n})"
-
-
-def counted(number: int, word: str) -> str:
-    """A number with its noun, in the plural unless it is one."""
-    return f"{number} {word}{'' if number == 1 else 's'}"
-
-
-def listed(values: Collection[Any], word: str) -> str:
-    """Values after their noun, in the plural unless there is one: seed 1; seeds 1, 2, 3."""
-    return f"{word}{'' if len(values) == 1 else 's'} {', '.join(map(str, values))}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a reader says them."""
-    if seconds < 90:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def size(n_bytes: int) -> str:
-    """Bytes as a reader says them."""
-    for unit, factor in (("MB", 1e6), ("kB", 1e3)):
-        if n_bytes >= factor / 10:
-            return f"{n_bytes / factor:.1f} {unit}"
-    return f"{n_bytes} bytes"

@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
-
-from unravel import config, lineage
+from unravel import config, lineage, pages
 from unravel.config import flat
 from unravel.lineage import Records
 from unravel.statistics import Interval, difference_interval, mean_interval
@@ -40,14 +37,7 @@ class Row:
 def write(one: Path, other: Path, source: Path) -> str:
     """The page that compares two runs. Raises InputError if one lacks its config, claims or records."""
     runs = read_run(one), read_run(other)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(source),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("comparison.html").render(
+    return pages.template(source, "comparison.html").render(
         one=runs[0],
         other=runs[1],
         settings=differences(runs[0].settings, runs[1].settings),
@@ -55,7 +45,6 @@ def write(one: Path, other: Path, source: Path) -> str:
         claims=_either(runs[0].claims, runs[1].claims),
         pictures=_either(runs[0].pictures, runs[1].pictures),
         identical=identical(*runs),
-        style=Markup((source / "style.css").read_text(encoding="utf-8")),
     )
 
 

@@ -53,7 +53,8 @@ use rule figure_3 as figure_5a with:
     input:
         module="scripts/unravel/figures/random_deletion.py",
         shared=SHARED_CODE,
-        data=lesion_tables("random_deletions", CONFIG.random_deletions.networks),
+        data=lesion_tables("random_deletions", CONFIG.random_deletions.networks)
+        + expand(rules.count_paths.output.table, network=CONFIG.random_deletions.networks),
     pathvars:
         figure="random-deletion",
     message:

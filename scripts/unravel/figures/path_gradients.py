@@ -38,7 +38,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
 
 
 def _draw_shares(panel: Axes, shown: pd.DataFrame, papers_range: tuple[int, int], mark: style.Mark) -> None:
-    panel.axvspan(*papers_range, color=style.GREY, alpha=0.15, linewidth=0, label="the paper's range")
+    panel.axvspan(*papers_range, color=style.GREY, alpha=0.15, linewidth=0, label="paper, as stated")
     panel.plot(shown.index, shown.estimated_share, color=mark.colour, linestyle=":", marker=mark.marker, markersize=2.5,
                label="paths x mean norm of sampled paths")  # fmt: skip
     panel.plot(shown.index, shown.exact_share, color="#000000", label="norm of the exact sum over paths")

@@ -2,23 +2,33 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.ticker import MaxNLocator
 
 from unravel import summaries, tables
 from unravel.figures import style
+from unravel.summaries import PAPER_DELETIONS, in_proportion
 from unravel.summaries import RANDOM_DELETION as COLUMNS
 
 
 def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
-    """Draw measurements/random_deletions tables of any networks and seeds."""
-    table = tables.read(inputs, COLUMNS)
+    """Draw measurements/random_deletions tables of any networks and seeds.
+
+    With their path counts (measurements/paths) beside them, the networks' depth is known, and the paper's number stands
+    at the share of blocks that it is of.
+    """
+    counts = [path for path in inputs if path.parent.name == "paths"]
+    table = tables.read([path for path in inputs if path not in counts], COLUMNS)
     marks = style.marks(table.network)
     with style.axes(height=3.2) as (figure, panel):
         for network, rows in table.groupby("network"):
             style.median_and_quartiles(
                 panel, rows.groupby("deleted_blocks").error_percent, marks[str(network)], str(network)
             )
+        stated = stated_number(counts)
+        if stated:
+            style.stated(panel, [stated["place"]], [stated["error_percent"]])
         panel.set_xlabel("blocks deleted at once")
         panel.set_ylabel("test error, percent")
         panel.set_ylim(0, 100)
@@ -26,4 +36,12 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.legend(loc="outside upper center", ncols=4)
         style.note_run(figure, scale)
-        return style.Drawing(figure, table, summaries.random_deletion(table))
+        return style.Drawing(figure, table, {**summaries.random_deletion(table), "stated": stated})
+
+
+def stated_number(counts: Sequence[Path]) -> dict[str, Any] | None:
+    """The paper's number of deletions and its place among networks of one depth; None where that is not known."""
+    depths = {int(table.length.max()) for table in (tables.read([path], ("length",)) for path in counts)}
+    if len(depths) != 1:
+        return None
+    return {**PAPER_DELETIONS, "place": in_proportion(PAPER_DELETIONS["deleted_blocks"], *depths)}

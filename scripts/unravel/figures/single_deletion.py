@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from unravel import summaries, tables
 from unravel.figures import style
 from unravel.statistics import increase_after_deletion
+from unravel.summaries import PAPER_VGG_ERROR
 from unravel.summaries import SINGLE_DELETION as COLUMNS
 
 
@@ -21,15 +22,19 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
         for network, rows in deleted.groupby("network"):
             _draw_network(panel, str(network), rows, marks[str(network)])
         chance, last = deleted.chance_error_percent.iloc[0], deleted.deleted_position.max()
+        layers = deleted[deleted.network == "vgg"].deleted_position.unique().tolist()
+        if layers:
+            style.stated(panel, layers, [PAPER_VGG_ERROR] * len(layers))
         panel.axhline(chance, color=style.GREY, linewidth=0.8)
         panel.text(last + 1, chance - 1, "guessing", fontsize=7, alpha=0.7, ha="right", va="top")
         panel.set_xlabel("position of the deleted block or layer")
         panel.set_ylabel("test error, percent")
         panel.set_ylim(bottom=0)
         panel.set_xlim(0, last + 1)
-        figure.legend(loc="outside upper center", ncols=2)
+        figure.legend(loc="outside upper center", ncols=3)
         style.note_run(figure, scale)
-        return style.Drawing(figure, deleted[[*COLUMNS, "increase_points"]], summaries.single_deletion(deleted))
+        values = {**summaries.single_deletion(deleted), "stated_vgg_error_percent": PAPER_VGG_ERROR if layers else None}
+        return style.Drawing(figure, deleted[[*COLUMNS, "increase_points"]], values)
 
 
 def _draw_network(panel: Axes, network: str, rows: pd.DataFrame, mark: style.Mark) -> None:

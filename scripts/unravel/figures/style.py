@@ -1,7 +1,7 @@
 """How every figure looks, and how it is saved so that the same table gives the same bytes."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from unravel import tables
 from unravel.files import atomic
@@ -121,6 +122,12 @@ def median_and_quartiles(panel: Axes, groups: Any, mark: Mark, label: str) -> No
     panel.plot(
         middle.index, middle, color=mark.colour, linestyle=mark.dash, marker=mark.marker, markersize=3.5, label=label
     )
+
+
+def stated(panel: Axes, x: Sequence[float], y: Sequence[float]) -> list[Line2D]:
+    """Mark what the paper states as numbers: open stars in the colour of the text, unlike any network's mark."""
+    look: Any = {"color": "#000000", "markersize": 7, "markeredgewidth": 0.8, "fillstyle": "none", "zorder": 4}
+    return panel.plot(x, y, "*", label="paper, as stated", **look)
 
 
 def panel_title(panel: Axes, letter: str, text: str, **options: Any) -> None:

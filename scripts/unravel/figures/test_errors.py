@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from unravel import summaries, tables
 from unravel.figures import style
 from unravel.statistics import Interval
-from unravel.summaries import PREDICTION
+from unravel.summaries import PAPER_TEST_ERRORS, PREDICTION
 
 CONVENTIONS = ("scaled", "unscaled", "recomputed")  # in the order of the rows
 
@@ -20,7 +20,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
     marks = style.marks(errors.network)
     rows = [(name, how) for name, found in values["networks"].items() for how in CONVENTIONS if how in found]
     names = [f"{name}, {how}" if len(values["networks"][name]) > 1 else name for name, how in rows]
-    with style.axes(height=0.9 + 0.32 * len(rows)) as (figure, panel):
+    with style.axes(height=1.1 + 0.32 * len(rows)) as (figure, panel):
         for place, (network, convention) in enumerate(rows):
             shown = errors[(errors.network == network) & (errors.convention == convention)]
             mark = marks[network]
@@ -34,6 +34,11 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
                 label=names[place],
             )
             _draw_interval(panel, values["networks"][network][convention], place)
+        stated = {PAPER_TEST_ERRORS[name]: place for place, (name, how) in enumerate(rows)
+                  if name in PAPER_TEST_ERRORS and how == "scaled"}  # fmt: skip
+        if stated:
+            marks_stated = style.stated(panel, list(stated), list(stated.values()))
+            figure.legend(handles=marks_stated, loc="outside upper center")
         panel.set_yticks(range(len(rows)), names)
         panel.invert_yaxis()
         panel.set_xscale("symlog", linthresh=1)  # from tenths of a point to chance, and zero has a place
@@ -42,7 +47,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
         panel.set_xlabel("test error, percent (logarithmic above 1)")
         panel.grid(axis="y", visible=False)
         style.note_run(figure, scale)
-        return style.Drawing(figure, errors, values)
+        return style.Drawing(figure, errors, {**values, "stated": PAPER_TEST_ERRORS if stated else None})
 
 
 def _draw_interval(panel: Axes, interval: Interval, place: int) -> None:
