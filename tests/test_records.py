@@ -36,6 +36,18 @@ def sha256sum(path):
     return subprocess.run(["sha256sum", path], capture_output=True, text=True, check=True).stdout.split()[0]
 
 
+def test_a_job_on_a_gpu_says_which_and_how_much_of_its_memory_it_took(folder, monkeypatch):
+    for name, value in (
+        ("is_available", True),
+        ("get_device_name", "NVIDIA H200"),
+        ("max_memory_reserved", 3 * 2**30),
+    ):
+        monkeypatch.setattr(f"torch.cuda.{name}", lambda value=value: value)
+    entry = run_job()
+    assert entry["hardware"]["gpu"] == "NVIDIA H200"
+    assert entry["facts"] == {"peak_gpu_memory_mb": 3072}
+
+
 def test_inputs_and_outputs_have_the_hashes_of_the_command_line(folder):
     entry = run_job()
     assert entry["inputs"] == {"input.csv": {"sha256": sha256sum("input.csv"), "bytes": 3}}
@@ -50,7 +62,7 @@ def test_the_command_can_be_pasted_into_a_shell(folder, monkeypatch):
 def test_settings_seed_and_facts_are_kept(folder):
     entry = run_job(facts={"images_per_second": 12.5}, seed=3)
     assert (entry["settings"], entry["seed"]) == ({"batch_size": 5}, 3)
-    assert entry["facts"] == {"images_per_second": 12.5}
+    assert entry["facts"]["images_per_second"] == 12.5
     assert entry["environment"]["versions"]["numpy"] == version("numpy")
     assert entry["environment"]["lock_sha256"] == sha256sum(records.REPOSITORY / "requirements.lock")
     assert datetime.fromisoformat(entry["started"]).utcoffset().total_seconds() == 0

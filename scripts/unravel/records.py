@@ -59,7 +59,7 @@ def job(
         "outputs": {str(path): describe(path) for path in outputs},
         "settings": settings,
         "seed": seed,
-        "facts": facts,
+        "facts": facts | gpu_memory(),
         "code": {**code_version(), "modules": loaded_modules() | modules},  # as they were when the job read them
         "environment": environment(),
         "hardware": hardware(),
@@ -123,6 +123,14 @@ def hardware() -> dict[str, Any]:
     if torch is not None and torch.cuda.is_available():
         found |= {"gpu": torch.cuda.get_device_name(), "cuda": torch.version.cuda}
     return found
+
+
+def gpu_memory() -> dict[str, int]:
+    """The most GPU memory that this process has taken, in MB: what a GPU must have free for such a job."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return {}
+    return {"peak_gpu_memory_mb": round(torch.cuda.max_memory_reserved() / 2**20)}
 
 
 def _processor() -> str:
