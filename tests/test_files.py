@@ -18,6 +18,19 @@ def test_a_write_replaces_the_file_at_its_end(tmp_path):
     assert [entry.name for entry in path.parent.iterdir()] == ["file.txt"]
 
 
+@pytest.mark.parametrize("mask", [0o022, 0o027])
+def test_a_file_gets_the_permissions_that_new_files_get(tmp_path, mask):
+    path = tmp_path / "file.txt"
+    before = os.umask(mask)
+    try:
+        with atomic(path) as partial:
+            partial.write_text("one")
+            partial.chmod(0o600)  # as safetensors leaves it
+    finally:
+        assert os.umask(before) == mask
+    assert path.stat().st_mode & 0o777 == 0o666 & ~mask
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "file.txt"
     path.write_text("old")

@@ -25,6 +25,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
+        partial.chmod(0o666 & ~_umask())  # safetensors would keep others on the same cluster from reading it
         os.replace(partial, path)
     except Exception as error:
         cleanup(partial)
@@ -34,6 +35,13 @@ def atomic(path: Path | str) -> Iterator[Path]:
         if "No space left on device" in str(error):
             raise InputError(f"{path}: cannot be written: {_MENDABLE[errno.ENOSPC]}") from error
         raise
+
+
+def _umask() -> int:
+    """The permissions that new files do not get; there is no way to ask but to set it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 _MENDABLE = {
