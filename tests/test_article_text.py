@@ -85,7 +85,15 @@ def test_the_article_reads_as_a_paper(page):
         "random-deletion",
         "reordering",
     ]
-    expected += ["path-gradients", "short-training", "paths-left", "stochastic-depth", "robustness", "beyond"]
+    expected += [
+        "path-gradients",
+        "short-training",
+        "paths-left",
+        "stochastic-depth",
+        "robustness",
+        "beyond",
+        "discussion",
+    ]
     expected += ["deviations", "methods", "reproduce", "checkpoints", "provenance", "checklist", "references"]
     assert [name for name in order if name in expected] == expected
 
@@ -184,6 +192,22 @@ def test_firm_verdicts_are_counted(page):
     rows = page.by_id("table-robustness").all("tbody")[0].all("tr")
     firm = [row for row in rows if len({cell.words for cell in row.all("td")[:3]}) == 1]
     assert f"Of {len(rows)} verdicts, {len(firm)} do not depend" in sections(page)["robustness"].words
+
+
+def test_the_discussion_names_every_doubted_claim_and_the_deviations_of_its_section(page):
+    claims = json.loads((RUN / "claims.json").read_text())
+    entries = page.by_id("doubted").all("li")
+    doubted = [claim for claim in claims if claim["verdict"] in ("partly supported", "not supported")]
+    assert len(doubted) > 2
+    sections_of = {"test-errors": "short-training"}
+    for entry, claim in zip(entries, doubted, strict=True):
+        assert entry.words.startswith(f"{claim['id']} is ")
+        assert f"{claim['verdict']}:" in entry.words
+        part = sections_of.get(claim["figure"], claim["figure"])
+        linked = [link.attributes["href"][1:] for link in entry.all("a")][1:]
+        listed = sections(page)["deviations"].all("li")
+        biting = [one for one in listed if f"#{part}" in [link.attributes["href"] for link in one.all("a")]]
+        assert linked == [one.attributes["id"] for one in biting]
 
 
 # --- figures of the paper, deviations, checklist --------------------------------------------------------------------
