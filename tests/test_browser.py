@@ -8,6 +8,7 @@ import csv
 import io
 import itertools
 import json
+import re
 import shutil
 import subprocess
 from collections import Counter
@@ -18,7 +19,8 @@ from article_helpers import ROOT, RUN
 from browser_helpers import BACKGROUND, DARK, LIGHT, NEEDS_CHROMIUM, PHONE, WIDE, unfold, violations
 from PIL import Image
 
-from unravel import overview
+from unravel import article, overview
+from unravel.files import sha256
 
 pytestmark = NEEDS_CHROMIUM
 
@@ -205,14 +207,28 @@ def test_the_printed_page_holds_what_is_folded_and_no_buttons(visit, finished_ru
     for path in (finished_run / RUN / "jobs" / "figures").glob("*.json"):
         record = json.loads(path.read_text())
         assert "".join(record["command"].split()) in together, path.name
-    for row in ("resnet", "single-deletion.csv", "SHA-256"):
-        assert row in text
+        assert {made["sha256"] for made in record["outputs"].values()} <= set(re.findall("[0-9a-f]{64}", together))
+    assert "SHA-256" in text
     pages = text.count("\f")
+    assert pages < 35
     assert [f"{number} / {pages}" in text for number in (1, pages)] == [True, True]
     for label in ("Copy", "Theme", "Try it", "Exact values", "Skip to", "Contents"):
         assert label not in text, label
     if scripts:
         assert page.evaluate("document.querySelectorAll('details[open]').length") == 1  # the contents, as before
+
+
+def test_a_long_table_is_not_printed_but_named(visit, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(article, "ROWS_PRINTED", 8)
+    (tmp_path / "report.html").write_text(article.write(RUN, ROOT / "report"), encoding="utf-8")
+    text = printed(visit(file=tmp_path / "report.html"), tmp_path / "article.pdf")
+    tables = {path: path.read_text().splitlines() for path in (RUN / "figures").glob("*.csv")}
+    assert 0 < sum(len(lines) > 9 for lines in tables.values()) < len(tables)
+    for path, (_, *rows) in tables.items():
+        said = f"Data: {len(rows)} rows, not printed: {path} ("
+        assert (said in text) == (len(rows) > 8)
+        assert "".join(text.split()).count(sha256(path)) >= (2 if len(rows) > 8 else 1)  # once among the outputs
+        assert (f"{path.name}\n" in text) == (len(rows) <= 8)  # the table's caption
 
 
 def test_before_printing_everything_is_unfolded_and_afterwards_folded_again(visit):

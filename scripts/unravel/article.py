@@ -22,7 +22,7 @@ from unravel.lineage import find, read_records, trace
 from unravel.statistics import mean_interval
 
 MEDIA_TYPES = {"svg": "image/svg+xml", "pdf": "application/pdf", "png": "image/png", "csv": "text/csv"}
-ROWS_SHOWN = 200
+ROWS_SHOWN, ROWS_PRINTED = 200, 40  # of the table behind a figure
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ def write(run: Path, source: Path) -> str:
         citations=citations,
         script=Markup("\n".join(path.read_text(encoding="utf-8") for path in sorted(source.glob("*.js")))),
         rows_shown=ROWS_SHOWN,
+        rows_printed=ROWS_PRINTED,
     )
 
 
