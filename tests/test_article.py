@@ -60,7 +60,7 @@ def test_references_inside_a_picture_stay_inside_it(page):
 
 def test_a_picture_has_a_name_and_a_description(page):
     for figure in figures(page).values():
-        (picture,) = figure.all("svg")
+        (picture,) = figure.with_class("picture")[0].all("svg")
         assert picture.attributes["role"] == "img"
         title, description = picture.children[:2]
         assert (title.tag, description.tag) == ("title", "desc")

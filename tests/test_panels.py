@@ -26,6 +26,7 @@ def job(inputs, outputs, seconds=1.0):
     """A record of a job, in what matters here."""
     hashes = {path: {"sha256": path, "bytes": 1} for path in (*inputs, *outputs)}
     return {
+        "command": "python scripts/some.py",
         "inputs": {path: hashes[path] for path in inputs},
         "outputs": {path: hashes[path] for path in outputs},
         "seconds": seconds,

@@ -15,7 +15,7 @@ import pandas as pd
 import yaml
 from markupsafe import Markup
 
-from unravel import claims, config, freshness, pages, panels, references, tables
+from unravel import claims, config, freshness, graphs, pages, panels, references, tables
 from unravel.data.preparation import read_manifest
 from unravel.files import InputError
 from unravel.lineage import find, read_records, trace
@@ -76,6 +76,7 @@ def write(run: Path, source: Path) -> str:
         sensitivity=claims.sensitivity,
         cards=checkpoint_cards(run, records),
         records=records,
+        pipeline=graphs.graph(records, records, graphs.by_script) if records else None,
         freshness=freshness.summary(run, settings, records),
         masthead=masthead(records),
         inputs_of=lambda record: trace(record, records),
@@ -122,10 +123,13 @@ def read_results(
 
 
 def distinct(records: Mapping[str, Mapping[str, Any]], key: str) -> list[tuple[Any, int]]:
-    """The values that records have under a key, each once, with how many records have it; the most frequent first."""
+    """The values that records have under a key, each once, with how many records have it; the most frequent first.
+
+    Which files of the code a job imported is left out: it differs from script to script.
+    """
     found: dict[str, int] = {}
     for record in records.values():
-        text = json.dumps(record[key], sort_keys=True)
+        text = json.dumps({name: part for name, part in record[key].items() if name != "modules"}, sort_keys=True)
         found[text] = found.get(text, 0) + 1
     return [(json.loads(text), n) for text, n in sorted(found.items(), key=lambda item: -item[1])]
 

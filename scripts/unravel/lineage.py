@@ -1,6 +1,7 @@
 """Lineage: the records of a run's jobs read back, and followed from a result to everything it rests on."""
 
 import json
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -52,6 +53,11 @@ def find(records: Records, name: str) -> dict[str, Any]:
 def makers(records: Records) -> dict[str, str]:
     """The name of the job that made each file."""
     return {path: name for name, record in records.items() for path in record["outputs"]}
+
+
+def without_seed(name: str) -> str:
+    """The name of a job without its seed: the same for jobs that differ by nothing else."""
+    return re.sub(r"[-/]seed\d+$", "", name)
 
 
 def trace(record: Record, records: Records) -> list[dict[str, Any]]:

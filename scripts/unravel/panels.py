@@ -1,11 +1,10 @@
 """What a figure's provenance panel shows, from job records: ancestors, the config that decided it, its script."""
 
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from unravel import config, lineage
+from unravel import config, graphs, lineage
 from unravel.files import sha256
 from unravel.lineage import Records
 from unravel.records import REPOSITORY
@@ -17,13 +16,14 @@ SOURCES = {"digits": "bundled data", "folder": "your data", "arrays": "your data
 def panel(job: str, settings: config.Config, records: Records) -> dict[str, Any]:
     """All that the panel of a figure's job shows beyond its record.
 
-    `tree` is that of `ancestors`, `jobs` and `seconds` count those in it and the job itself, `settings` and `script`
-    are as below.
+    `tree` is that of `ancestors`, `graph` the same drawn, with the job itself, `jobs` and `seconds` count those in it,
+    `settings` and `script` are as below.
     """
     tree = ancestors([job], records)
     before = all_jobs(tree)
     return {
         "tree": tree,
+        "graph": graphs.graph([job, *before], records, graphs.by_part),
         "jobs": len(before) + 1,
         "seconds": sum(records[name]["seconds"] for name in [job, *before]),
         "settings": deciding_settings(settings, before),
@@ -48,7 +48,7 @@ def ancestors(jobs: Iterable[str], records: Records) -> list[dict[str, Any]]:
     makers = lineage.makers(records)
     groups: dict[str, dict[str, None]] = {}
     for path in (path for job in jobs for path in records[job]["inputs"] if path in makers):
-        groups.setdefault(re.sub(r"[-/]seed\d+$", "", makers[path]), {})[makers[path]] = None
+        groups.setdefault(lineage.without_seed(makers[path]), {})[makers[path]] = None
     return [
         {"name": name, "jobs": list(members), "ancestors": ancestors(members, records)}
         for name, members in groups.items()
