@@ -93,7 +93,11 @@ def write_jobs(settings, monkeypatch):
         module = "scripts/unravel/figures/single_deletion.py"
         job(
             f"figures/{slug}", ["draw_figure"], [module, *inputs],
-            {RUN / f"figures/{slug}.{suffix}": f"{slug} {suffix}" for suffix in ("svg", "csv", "json")},
+            {
+                RUN / f"figures/{slug}.svg": f"{slug} svg",
+                RUN / f"figures/{slug}.csv": f"{slug} csv",
+                RUN / f"figures/{slug}.json": '{"blocks": 3, "networks": {"vgg": {"worst": 85.0}}, "points": []}',
+            },
             {"scale": "ci"}, ["unravel/figures/single_deletion"],
         )  # fmt: skip
     verdicts = claims.judge(claims.read(Path("report/claims.yaml")), claims.Evidence(RUN, settings))

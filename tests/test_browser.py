@@ -1,13 +1,14 @@
 """The article in a real browser, opened from its file with the network off: what it shows, on screen and on paper.
 
-The validity checks here are our own (ids, links, headings, names; test_article.py insists on closed elements): the Nu
-checker would need Java.
+Validity is checked by what Chromium makes of the pages: nothing that it had to mend, ids, links, headings, names. The
+Nu checker says more; it needs Java and is called if VNU_JAR names its jar (npm: vnu-jar).
 """
 
 import csv
 import io
 import itertools
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -15,11 +16,11 @@ from collections import Counter
 from xml.etree import ElementTree
 
 import pytest
-from article_helpers import ROOT, RUN
+from article_helpers import ROOT, RUN, parse
 from browser_helpers import BACKGROUND, DARK, LIGHT, NEEDS_CHROMIUM, PHONE, WIDE, unfold, violations
 from PIL import Image
 
-from unravel import article, overview
+from unravel import article, comparison, overview
 from unravel.files import sha256
 
 pytestmark = NEEDS_CHROMIUM
@@ -132,7 +133,7 @@ def test_without_javascript_everything_is_there_and_nothing_is_offered_that_need
     figures = page.locator("figure.figure")
     assert figures.count() >= 11
     for figure in figures.all():
-        assert figure.locator("svg").bounding_box()["height"] > 50
+        assert figure.locator(".picture > svg").bounding_box()["height"] > 50
         assert figure.locator("figcaption").is_visible()
     for table in page.locator("main > section > .scroll table").all():
         assert table.is_visible()
@@ -167,6 +168,40 @@ def test_parts_have_names_ids_and_places(visit):
     assert set(page.locator("nav a").evaluate_all("(links) => links.map((link) => link.hash.slice(1))")) == set(
         page.locator("main h2").evaluate_all("(parts) => parts.map((part) => part.id)")
     )
+
+
+TREE = """() => {
+  const walk = (part, depth) =>
+    [[depth, part.localName.toLowerCase()], ...[...part.children].flatMap((child) => walk(child, depth + 1))];
+  return walk(document.documentElement, 0);
+}"""
+
+
+@pytest.fixture(scope="module", params=["report", "index", "comparison"])
+def written(request, folder, index):
+    """Each kind of page there is."""
+    if request.param == "comparison":
+        page = index.with_name("comparison.html")
+        page.write_text(
+            comparison.write(index.parent / "one", index.parent / "other", ROOT / "report"), encoding="utf-8"
+        )
+        return page
+    return index if request.param == "index" else folder / RUN / "report.html"
+
+
+def test_the_browser_had_nothing_to_mend(visit, written):
+    def walk(element, depth):
+        return [[depth, element.tag], *(one for child in element.children for one in walk(child, depth + 1))]
+
+    (typed,) = parse(written.read_text(encoding="utf-8")).all("html")
+    assert visit(file=written, java_script_enabled=False).evaluate(TREE) == walk(typed, 0)
+
+
+@pytest.mark.skipif("VNU_JAR" not in os.environ, reason="VNU_JAR does not name the Nu checker's jar")
+def test_the_nu_checker_finds_nothing(written):
+    command = ["java", "-jar", os.environ["VNU_JAR"], "--format", "gnu", written]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_every_download_is_the_file_it_says(visit, finished_run, tmp_path):

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unravel import config, lineage, pages
+from unravel import claims, config, lineage, pages
+from unravel.claims import Judged
 from unravel.config import flat
 from unravel.lineage import Records
 from unravel.statistics import Interval, difference_interval, mean_interval
@@ -19,16 +20,17 @@ class Run:
     folder: Path
     settings: dict[str, Any]
     errors: dict[str, list[float]]
-    claims: dict[str, dict[str, Any]]
+    claims: dict[str, Judged]
     pictures: dict[str, str]
+    headlines: dict[str, dict[str, float]]
     hashes: dict[str, str]
 
 
 @dataclass(frozen=True)
 class Row:
-    """A network's test error in percent in both runs, over seeds, and the difference in points."""
+    """A value in both runs, over seeds, and the difference: the second less the first."""
 
-    network: str
+    name: str
     one: Interval | None
     other: Interval | None
     difference: Interval | None
@@ -43,6 +45,11 @@ def write(one: Path, other: Path, source: Path) -> str:
         settings=differences(runs[0].settings, runs[1].settings),
         rows=rows(runs[0].errors, runs[1].errors),
         claims=_either(runs[0].claims, runs[1].claims),
+        claim_rows=claim_rows,
+        headlines={
+            slug: {key: pair for key, pair in _either(one or {}, other or {}).items() if pair[0] != pair[1]}
+            for slug, (one, other) in _either(runs[0].headlines, runs[1].headlines).items()
+        },
         pictures=_either(runs[0].pictures, runs[1].pictures),
         identical=identical(*runs),
     )
@@ -56,10 +63,13 @@ def read_run(folder: Path) -> Run:
         path.stem: "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
         for path in sorted((folder / "figures").glob("*.svg"))
     }
-    claims = {claim["id"]: claim for claim in lineage.read_json(folder / "claims.json")}
+    headlines = {
+        path.stem: headline_numbers(lineage.read_json(path)) for path in sorted((folder / "figures").glob("*.json"))
+    }
+    judged = {claim.id: claim for claim in claims.read_judged(folder / "claims.json")}
     made = {path: made["sha256"] for record in records.values() for path, made in record["outputs"].items()}
     hashes = {path.removeprefix(f"{folder.as_posix()}/"): digest for path, digest in made.items()}
-    return Run(folder, flat(settings), test_errors(records), claims, pictures, hashes)
+    return Run(folder, flat(settings), test_errors(records), judged, pictures, headlines, hashes)
 
 
 def test_errors(records: Records) -> dict[str, list[float]]:
@@ -77,16 +87,32 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, t
     return {key: (one.get(key), other.get(key)) for key in keys if one.get(key) != other.get(key)}
 
 
+def headline_numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers that a figure's caption can name, flat: its values file without the places of its points."""
+    shown = {key: value for key, value in values.items() if key not in ("points", "stated")}
+    numbers = {key: value for key, value in flat(shown).items() if isinstance(value, int | float)}
+    return {key: value for key, value in numbers.items() if not isinstance(value, bool)}
+
+
+def claim_rows(one: Judged | None, other: Judged | None) -> list[Row]:
+    """A row for each value that a claim shows in either run, in the claim's words."""
+    seeds = [
+        {claim.shown[name]: [values[name] for values in claim.per_seed] for name in claim.values} if claim else {}
+        for claim in (one, other)
+    ]
+    return rows(*seeds)
+
+
 def rows(one: Mapping[str, list[float]], other: Mapping[str, list[float]]) -> list[Row]:
-    """A row for each network of either run."""
+    """A row for each name that either run has values of, one per seed."""
     return [
         Row(
-            network,
-            mean_interval(one[network]) if network in one else None,
-            mean_interval(other[network]) if network in other else None,
-            difference_interval(one[network], other[network]) if network in one and network in other else None,
+            name,
+            mean_interval(one[name]) if name in one else None,
+            mean_interval(other[name]) if name in other else None,
+            difference_interval(one[name], other[name]) if name in one and name in other else None,
         )
-        for network in dict.fromkeys([*one, *other])
+        for name in dict.fromkeys([*one, *other])
     ]
 
 
