@@ -1,5 +1,6 @@
 """The whole pipeline on the ci run, in a copy of the checkout: what it makes, what it repeats, and how it survives."""
 
+import html
 import os
 import pty
 import re
@@ -31,7 +32,16 @@ TRAIN = ("--config", RUN / "config.yaml", "--data", RUN / "data/digits/manifest.
 def snakemake(checkout, *arguments):
     """Call snakemake as a user does, in the given checkout, with the Python of these tests."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", "--configfile", "config/ci.yaml"]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        *map(str, arguments),
+        "--cores",
+        "2",
+        "--configfile",
+        "config/ci.yaml",
+    ]
     return subprocess.run(command, cwd=checkout, env=environment, text=True, capture_output=True)
 
 
@@ -125,6 +135,18 @@ def test_a_second_call_does_nothing_and_says_so(checkout):
 def test_a_changed_key_redoes_what_depends_on_it_and_nothing_else(checkout, change, jobs):
     judged = {"claims": 1} if jobs else {}  # claims rest on every measurement
     assert planned(checkout, "--config", change) == {**jobs, **judged, **WRITTEN}
+
+
+def test_snakemakes_own_report_is_a_second_view(checkout, tmp_path):
+    done = snakemake(checkout, "--report", tmp_path / "view.html")
+    assert done.returncode == 0, done.stdout + done.stderr
+    view = (tmp_path / "view.html").read_text()
+    entries = yaml.safe_load((ROOT / "report/figures.yaml").read_text())
+    for entry in (entry for entry in entries if "slug" in entry):
+        assert f"{entry['label']}. {entry['title']}. {entry['note']}" in html.unescape(view)
+        for suffix in ("svg", "csv"):
+            assert f"Adding {entry['slug']}.{suffix} (" in done.stdout + done.stderr
+    assert "Adding claims.json (" in done.stdout + done.stderr
 
 
 def test_one_figure_is_drawn_again_by_its_own_job_only(checkout):

@@ -16,7 +16,7 @@ rule claims:
             expand(rules.predictions.output.table, network=CONFIG.networks, seed=CONFIG.seeds),
         ],
     output:
-        claims="<run>/claims.json",
+        claims=report("<run>/claims.json", caption="../report/result.rst", category="Claims"),
         record="<run>/jobs/claims.json",
     log:
         "<run>/logs/claims.log",
@@ -24,6 +24,7 @@ rule claims:
         "../envs/figures.yaml"
     params:
         run=subpath(output.claims, parent=True),
+        about="The verdict on each of the paper's claims, with the values it rests on.",
     message:
         "Decide the paper's claims"
     shell:

@@ -2,6 +2,8 @@
 import sys
 from pathlib import Path
 
+import yaml
+
 sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
 
 from unravel import config as settings
@@ -44,3 +46,11 @@ def lesion_tables(experiment, networks):
 
 # Figures and claims are cheap, so a change of the code behind their numbers makes them again.
 SHARED_CODE = [f"scripts/unravel/{module}.py" for module in ("summaries", "statistics", "figures/style")]
+
+
+def about_figure(wildcards, output):
+    """What `snakemake --report` says of a figure: what the article calls it."""
+    catalogue = Path(workflow.basedir).parent / "report" / "figures.yaml"
+    for entry in yaml.safe_load(catalogue.read_text(encoding="utf-8")):
+        if entry.get("slug") == Path(output.svg).stem:
+            return f"{entry['label']}. {entry['title']}. {entry['note']}"

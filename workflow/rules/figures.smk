@@ -6,10 +6,10 @@ rule figure_3:
         shared=SHARED_CODE,
         data=lesion_tables("deletions", CONFIG.deletions.figure_3),
     output:
-        svg="<run>/figures/<figure>.svg",
+        svg=report("<run>/figures/<figure>.svg", caption="../report/result.rst", category="Figures"),
         pdf="<run>/figures/<figure>.pdf",
         png="<run>/figures/<figure>.png",
-        csv="<run>/figures/<figure>.csv",
+        csv=report("<run>/figures/<figure>.csv", caption="../report/result.rst", category="Tables"),
         values="<run>/figures/<figure>.json",
         record="<run>/jobs/figures/<figure>.json",
     log:
@@ -20,6 +20,7 @@ rule figure_3:
         "../envs/figures.yaml"
     params:
         scale=CONFIG.scale,
+        about=about_figure,
     message:
         "Draw Figure 3: the error after each single deletion"
     shell:
