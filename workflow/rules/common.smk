@@ -1,5 +1,7 @@
 # The checked config, the run's folder, and what the other rule files share.
+import math
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 import yaml
@@ -7,6 +9,7 @@ import yaml
 sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
 
 from unravel import config as settings
+from unravel import cost, slurm
 from unravel.files import InputError, atomic, require_writable
 
 try:
@@ -31,7 +34,49 @@ wildcard_constraints:
 RESOLVED = f"results/{CONFIG.run}/config.yaml"
 
 
+# What a cluster is asked for, by what the config's jobs are estimated to cost. A local run asks for none of it.
+DEVICE = "cpu" if CONFIG.execution.device == "cpu" else "gpu"
+GPUS = int(DEVICE == "gpu")
+LONGEST = 24 * 60  # minutes; a training that takes longer goes on in its next attempt
+
+
+@lru_cache
+def costs():
+    return cost.Costs(CONFIG)
+
+
+def runtime(rule):
+    """Time limit in minutes, generously: three times the estimate, more with each attempt."""
+
+    def minutes(wildcards, attempt):
+        experiment = getattr(wildcards, "experiment", None)
+        seconds = costs().seconds(rule, wildcards.network, experiment, DEVICE)
+        return min(LONGEST, attempt * (5 + math.ceil(3 * seconds / 60)))
+
+    return minutes
+
+
+def memory(rule):
+    """Memory in MB, twice as much with each attempt."""
+    return lambda wildcards, attempt: 2 ** (attempt - 1) * costs().memory_mb(rule, wildcards.network, DEVICE)
+
+
+# The job takes the shell's place, so that a signal reaches it: a training told to end then saves its state.
+shell.prefix("set -euo pipefail; exec ")
+
+
+def check_cluster():
+    """Look at the cluster before the first job is submitted."""
+    jobs = [job for job in workflow.dag.needrun_jobs() if not job.is_local]
+    try:
+        slurm.check((job.resources.slurm_partition for job in jobs), workflow.executor_settings.status_command)
+    except InputError as error:
+        sys.exit(f"error: {error}")
+
+
 onstart:
+    if workflow.executor_plugin.name == "slurm":
+        check_cluster()
     with atomic(RESOLVED) as partial:
         partial.write_text(settings.to_yaml(CONFIG), encoding="utf-8")
 

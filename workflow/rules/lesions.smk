@@ -14,6 +14,10 @@ rule lesions:
     conda:
         "../envs/torch.yaml"
     threads: CONFIG.execution.threads
+    resources:
+        runtime=runtime("lesions"),
+        mem_mb=memory("lesions"),
+        gpu=GPUS,
     params:
         config=RESOLVED,
         part=lambda wildcards: CONFIG.lesion_part(wildcards.experiment),

@@ -58,6 +58,10 @@ rule gradients:
     conda:
         "../envs/torch.yaml"
     threads: CONFIG.execution.threads
+    resources:
+        runtime=runtime("gradients"),
+        mem_mb=memory("gradients"),
+        gpu=GPUS,
     params:
         config=RESOLVED,
         part=CONFIG.gradient_part(),

@@ -12,6 +12,10 @@ rule predictions:
     conda:
         "../envs/torch.yaml"
     threads: CONFIG.execution.threads
+    resources:
+        runtime=runtime("predictions"),
+        mem_mb=memory("predictions"),
+        gpu=GPUS,
     params:
         config=RESOLVED,
         part=CONFIG.prediction_part(),

@@ -11,6 +11,10 @@ rule train:
     conda:
         "../envs/torch.yaml"
     threads: CONFIG.execution.threads
+    resources:
+        runtime=runtime("train"),
+        mem_mb=memory("train"),
+        gpu=GPUS,
     params:
         config=RESOLVED,
         part=lambda wildcards: CONFIG.training_part(wildcards.network),

@@ -1,0 +1,280 @@
+"""What a run costs before it has run: multiply-adds counted from the config, times a rate measured in finished jobs.
+
+An estimate, for planning and for the time limits of a cluster's jobs. Elementwise steps and waiting for files are not
+counted; they are in the rate. No torch is imported here, since Snakemake reads this module at every start.
+"""
+
+import json
+import math
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from unravel import config as settings
+from unravel.config import VGG, AllBlocks, Config, Digits, Download, Experiment, ResNet
+from unravel.files import InputError
+
+Shape = tuple[int, int, int]  # height, width, channels
+
+KNOWN = {
+    "digits": ((8, 8, 1), 1198, 599, 10),
+    "cifar10": ((32, 32, 3), 50_000, 10_000, 10),
+    "cifar100": ((32, 32, 3), 50_000, 10_000, 100),
+    "fashion-mnist": ((28, 28, 1), 60_000, 10_000, 10),
+}
+
+# Billions of operations (a multiply-add is two) per second of one core, in the demo run on an Intel Xeon that was doing
+# other things at the same time. Records of finished runs take their place.
+MEASURED_ON = "one core of a busy 2-core Intel Xeon, demo run"
+DEFAULT_GFLOPS = {"train": 30.0, "lesions": 30.0, "gradients": 15.0}
+GPU_CORES = 20  # assumed, not measured: what a GPU counts as until a job has run on one
+
+# The share of blocks that is left to compute when lesions share their prefixes; tests hold it against the engine.
+SHARED = {"deletions": 0.52, "random_deletions": 0.73, "reorderings": 0.83}
+
+TIMED_SECONDS = 3  # a shorter job says nothing of the rate
+START_SECONDS = 20  # interpreter, libraries and images, on a busy machine
+SHORT_JOBS_SECONDS = 30  # a figure, a list of paths, the claims
+BASE_MB, GPU_MB = 1500, 4000  # of a process with torch; with the driver's share for a GPU
+KEPT = 8  # tensors of a block's output size that training keeps for the backward pass
+
+
+@dataclass(frozen=True)
+class Images:
+    """The shape of the images, how many there are, and of how many classes."""
+
+    shape: Shape
+    train: int
+    test: int
+    classes: int
+
+
+def images(config: Config, results: Path = Path("results")) -> Images:
+    """The images of a run: as prepared, or as known of its source.
+
+    Raises InputError if they are the user's own and not yet prepared.
+    """
+    manifest = results / config.run / "data" / config.dataset.name / "manifest.json"
+    if manifest.is_file():
+        found = json.loads(manifest.read_text(encoding="utf-8"))
+        height, width, channels = found["image_shape"]
+        counts = found["train"]["images"], found["test"]["images"]
+        return Images((height, width, channels), *counts, len(found["classes"]))
+    if isinstance(config.dataset, Digits | Download):
+        return Images(*KNOWN[config.dataset.source])
+    raise InputError(
+        f"{manifest}: is missing, so the images' size is not known; prepare them first, with the run's config: "
+        "snakemake prepare_data --cores 1"
+    )
+
+
+# --- counting -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Multiply-adds of one image's forward pass, and values that it leaves behind.
+
+    residual: of each block's residual branch (or plain layer). rest: of stem, projections and head together.
+    outputs: values that the blocks put out. parameters: of the whole network, convolutions and linear layer only.
+    """
+
+    residual: tuple[int, ...]
+    rest: int
+    outputs: int
+    parameters: int
+
+    @property
+    def forward(self) -> int:
+        """Multiply-adds of a forward pass with all blocks."""
+        return sum(self.residual) + self.rest
+
+
+def layers(network: ResNet | VGG, shape: Shape, classes: int) -> Layers:
+    """Count the layers of a network for images of this shape."""
+    height, width, channels = shape
+    if isinstance(network, VGG):
+        return _plain(network, height, width, channels, classes)
+    residual, parameters = [], 9 * channels * network.channels[0]
+    rest, outputs, before = parameters * height * width, 0, network.channels[0]
+    for stage, (blocks, after) in enumerate(zip(network.blocks_per_stage, network.channels, strict=True)):
+        if stage > 0:
+            height, width = math.ceil(height / 2), math.ceil(width / 2)
+        for block in range(blocks):
+            weights = 9 * before * after + 9 * after * after
+            projection = before * after if before != after or (stage > 0 and block == 0) else 0
+            residual.append(weights * height * width)
+            rest += projection * height * width
+            parameters += weights + projection
+            outputs += height * width * after
+            before = after
+    return Layers(tuple(residual), rest + before * classes, outputs, parameters + before * classes)
+
+
+def _plain(network: VGG, height: int, width: int, channels: int, classes: int) -> Layers:
+    wide = network.channels
+    weights = 9 * wide * wide
+    residual, outputs = [], 0
+    rest = 9 * channels * wide * height * width
+    for stage, n_layers in enumerate(network.layers_per_stage):
+        if stage > 0:
+            height, width = height // 2, width // 2
+        blocks = n_layers - (stage == 0)  # the very first layer is the stem
+        residual += [weights * height * width] * blocks
+        outputs += wide * height * width * blocks
+    parameters = 9 * channels * wide + weights * len(residual) + wide * classes
+    return Layers(tuple(residual), rest + wide * classes, outputs, parameters)
+
+
+def work(config: Config, data: Images, rule: str, network: str, experiment: Experiment | None = None) -> float:
+    """Multiply-adds of one job of a rule: train, predictions, lesions or gradients."""
+    made_of = config.networks[network]
+    count = layers(made_of, data.shape, data.classes)
+    match rule:
+        case "train":
+            sampling = made_of.block_sampling if isinstance(made_of, ResNet) else AllBlocks(scheme="all")
+            survival = sampling.survival(len(count.residual))
+            trained = sum(share * block for share, block in zip(survival, count.residual, strict=True))
+            step = 3 * (trained + count.rest)  # forward, and backward to inputs and to weights
+            return config.training.epochs * (data.train * step + data.test * count.forward)
+        case "predictions":
+            sampled = isinstance(made_of, ResNet) and made_of.block_sampling.scheme != "all"
+            return count.forward * (3 * data.test + data.train if sampled else data.test)
+        case "lesions":
+            assert experiment is not None
+            return data.test * count.forward * _wirings(config, network, experiment) * SHARED[experiment]
+        case "gradients":
+            asked = config.gradients
+            products = (asked.samples_per_length + 1) * (len(count.residual) + 1) / 2  # times the network's depth
+            return 2 * asked.batches * asked.batch_size * count.forward * products  # BN in train and in eval mode
+    raise ValueError(f"rule {rule} has no cost of its own")
+
+
+def _wirings(config: Config, network: str, experiment: Experiment) -> int:
+    if experiment == "deletions":
+        return config.networks[network].n_blocks + 1
+    study = getattr(config, experiment)
+    return int(study.most * study.draws + 1)
+
+
+# --- rates ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Billions of operations per second on a kind of device, and where that was measured."""
+
+    gflops: float
+    source: str
+
+
+Kind = tuple[str, str]  # rule, and cpu (one core) or gpu
+
+
+def rates(results: Path) -> dict[Kind, Rate]:
+    """The median rate of finished jobs below `results`, by rule and device; constants where there are none."""
+    found: dict[Kind, list[tuple[float, str]]] = {}
+    for path in sorted(results.glob("*/config.yaml")):
+        try:
+            config = settings.read(path)
+            data = images(config, results)
+        except InputError:  # a run of another release: its rates cannot be had, and nothing else is lost
+            continue
+        for rule, device, gflops, hardware in _measured(config, data, path.parent / "jobs"):
+            found.setdefault((rule, device), []).append((gflops, hardware))
+    known = {}
+    for kind, timed in found.items():
+        hardware = ", ".join(sorted({name for _, name in timed}))
+        median = statistics.median(gflops for gflops, _ in timed)
+        known[kind] = Rate(median, f"median of {len(timed)} jobs on {hardware}")
+    for rule, gflops in DEFAULT_GFLOPS.items():
+        known.setdefault((rule, "cpu"), Rate(gflops, f"constant measured on {MEASURED_ON}"))
+        assumed = Rate(GPU_CORES * known[rule, "cpu"].gflops, f"assumed, not measured: {GPU_CORES} CPU cores")
+        known.setdefault((rule, "gpu"), assumed)
+    return known
+
+
+def _measured(config: Config, data: Images, folder: Path) -> Iterator[tuple[str, str, float, str]]:
+    """Rule, device, GFLOP/s and hardware of each finished job that did work worth timing."""
+    for rule, network, seed, experiment in jobs(config):
+        if rule not in DEFAULT_GFLOPS:
+            continue
+        try:
+            record = json.loads((folder / _record(rule, network, seed, experiment)).read_text(encoding="utf-8"))
+            seconds, hardware, facts = record["seconds"], record["hardware"], record["facts"]
+        except (OSError, ValueError, KeyError):
+            continue
+        if rule == "train" and facts.get("epochs_here") != config.training.epochs:  # resumed: only a part was timed
+            continue
+        if seconds < TIMED_SECONDS:
+            continue
+        device = "gpu" if "gpu" in hardware else "cpu"
+        operations = 2e-9 * work(config, data, rule, network, experiment)
+        threads = config.execution.threads if device == "cpu" else 1
+        yield rule, device, operations / seconds / threads, str(hardware.get("gpu", hardware["cpu"]))
+
+
+Job = tuple[str, str, int, Experiment | None]  # rule, network, seed, experiment
+
+
+def jobs(config: Config) -> Iterator[Job]:
+    """Every job of a run that computes with a network."""
+    for seed in config.seeds:
+        for network in config.networks:
+            yield "train", network, seed, None
+            yield "predictions", network, seed, None
+        for experiment, networks in _studies(config).items():
+            for network in networks:
+                yield "lesions", network, seed, experiment
+        yield "gradients", config.gradients.network, seed, None
+
+
+def _studies(config: Config) -> dict[Experiment, tuple[str, ...]]:
+    return {
+        "deletions": config.deletions.networks,
+        "random_deletions": config.random_deletions.networks,
+        "reorderings": config.reorderings.networks,
+    }
+
+
+def _record(rule: str, network: str, seed: int, experiment: Experiment | None) -> str:
+    if rule == "train":
+        return f"checkpoints/{network}/seed{seed}.json"
+    return f"measurements/{experiment or rule}/{network}-seed{seed}.json"
+
+
+# --- jobs -----------------------------------------------------------------------------------------------------------
+
+
+class Costs:
+    """The costs of one run's jobs, by the rates of the runs below `results`."""
+
+    def __init__(self, config: Config, results: Path = Path("results")) -> None:
+        self.config, self.images, self.rates = config, images(config, results), rates(results)
+
+    def seconds(self, rule: str, network: str, experiment: Experiment | None = None, device: str = "cpu") -> float:
+        """Seconds that one job takes on its threads, or on a GPU."""
+        rate = self.rates["lesions" if rule == "predictions" else rule, device]
+        threads = self.config.execution.threads if device == "cpu" else 1
+        operations = 2e-9 * work(self.config, self.images, rule, network, experiment)
+        return START_SECONDS + operations / rate.gflops / threads
+
+    def memory_mb(self, rule: str, network: str, device: str = "cpu") -> int:
+        """Memory of one job on the CPU's side, generously."""
+        height, width, channels = self.images.shape
+        data = (self.images.train + self.images.test) * height * width * channels
+        if device == "gpu":  # activations lie there
+            return GPU_MB + round(2 * data / 1e6)
+        count = layers(self.config.networks[network], self.images.shape, self.images.classes)
+        followed = {"train": self.config.training.batch_size, "gradients": self.config.gradients.batch_size}
+        held = KEPT * followed[rule] if rule in followed else self.config.evaluation.batch_size
+        return BASE_MB + round((2 * data + 4 * held * count.outputs) / 1e6)
+
+    def disk_mb(self) -> float:
+        """What the run's folder will hold: images, checkpoints, and 5 MB of tables, figures and records per seed."""
+        height, width, channels = self.images.shape
+        data = (self.images.train + self.images.test) * (height * width * channels + 8)
+        counts = [layers(made_of, self.images.shape, self.images.classes) for made_of in self.config.networks.values()]
+        weights = sum(count.parameters for count in counts)
+        return (data + len(self.config.seeds) * (4 * weights + 5e6)) / 1e6
