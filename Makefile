@@ -7,10 +7,16 @@ INSTALLED := .venv/installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help report figure reference status verify diff index test lint format clean
+.PHONY: help plan prefetch report figure reference status verify diff index test lint format clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+plan: $(INSTALLED)  ## estimate jobs, hours and disk of a run: CONFIG=config/cifar10.yaml
+	@python scripts/plan.py --config $(CONFIG)
+
+prefetch: $(INSTALLED)  ## download what a run needs, before it runs on machines without a network
+	snakemake prefetch --cores 1 --configfile $(CONFIG)
 
 report: $(INSTALLED)  ## run the pipeline (the demo run, or CONFIG=config/cifar10.yaml) and write its report
 	snakemake --cores all --configfile $(CONFIG)

@@ -151,31 +151,41 @@ def end(pid_file, how):
     pid = alive(pid_file)
     if pid is not None:
         os.kill(pid, how)
-        wait(lambda: alive(pid_file) is None, 30, f"the end of {pid_file.name}")
+        wait(lambda: not running(pid), 30, f"the end of {pid_file.stem}")
 
 
 def alive(pid_file):
-    """The process that a pid file names, if it runs."""
+    """The daemon that a pid file names, if it runs."""
     try:
         pid = int(pid_file.read_text())
     except (OSError, ValueError):
         return None
-    stat = Path(f"/proc/{pid}/stat")
-    return pid if stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z" else None
+    return pid if running(pid) and _read(Path(f"/proc/{pid}/comm")).startswith(("slurm", "munged")) else None
+
+
+def running(pid):
+    """Whether a process has not ended; one that only waits to be reaped has."""
+    return _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()[:1] not in ([], ["Z"])
+
+
+def processes():
+    """The numbers of all processes."""
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
 def crash(node):
     """Kill a node as a power cut does: its daemon, its job steps and everything that they started, at once."""
-    pid = alive(BASE / f"run/slurmd.{node}.pid")
-    steps = [
-        int(entry.name)
-        for entry in Path("/proc").iterdir()
-        if entry.name.isdigit() and f"spool/{node}" in _read(entry / "cmdline")
-    ]
-    doomed = {process for step in steps for process in (step, *descendants(step))}
-    for process in (pid, *doomed):
+    log = BASE / f"log/slurmd.{node}.log"  # which daemon and steps hold open
+    daemons = [pid for pid in processes() if log in _open_files(pid)]
+    for pid in {process for daemon in daemons for process in (daemon, *descendants(daemon))}:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
+
+
+def _open_files(pid):
+    with contextlib.suppress(OSError):
+        return [file.readlink() for file in Path(f"/proc/{pid}/fd").iterdir()]
+    return []
 
 
 def descendants(pid):

@@ -1,3 +1,18 @@
+# Everything that comes from the network, on the machine where Snakemake runs: a cluster's nodes may have none.
+rule prefetch:
+    log:
+        "<run>/logs/prefetch.log",
+    localrule: True
+    conda:
+        "../envs/torch.yaml"
+    params:
+        config=RESOLVED,
+    message:
+        "Download what {CONFIG.dataset.name} needs"
+    shell:
+        "python scripts/fetch_data.py --config {params.config} 2> {log}"
+
+
 # The images, as uint8 tensors with a manifest that says what they are.
 rule prepare_data:
     output:

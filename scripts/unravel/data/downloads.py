@@ -78,7 +78,7 @@ def load(settings: Download, sleep: Callable[[float], None] = time.sleep) -> Ima
     CIFAR: (n, 32, 32, 3); Fashion-MNIST: (n, 28, 28, 1). `sleep` waits the given seconds between two attempts.
     Raises InputError if a file cannot be downloaded or has the wrong MD5.
     """
-    paths = [fetch(archive, settings.downloads, sleep) for archive in ARCHIVES[settings.source]]
+    paths = fetch_all(settings, sleep)
     if settings.source == "fashion-mnist":
         train_images, train_labels, test_images, test_labels = (_read_idx(path) for path in paths)
         train, test = _as_split(train_images, train_labels), _as_split(test_images, test_labels)
@@ -86,6 +86,11 @@ def load(settings: Download, sleep: Callable[[float], None] = time.sleep) -> Ima
     else:
         train, test, class_names = _read_cifar(paths[0], FORMATS[settings.source])
     return Images(*train, *test, class_names, ORIGINS[settings.source], {str(path): sha256(path) for path in paths})
+
+
+def fetch_all(settings: Download, sleep: Callable[[float], None] = time.sleep) -> list[Path]:
+    """The paths of all files of the chosen dataset, each as `fetch` gives it. Raises InputError as `fetch` does."""
+    return [fetch(archive, settings.downloads, sleep) for archive in ARCHIVES[settings.source]]
 
 
 def fetch(archive: Archive, downloads: Path, sleep: Callable[[float], None]) -> Path:

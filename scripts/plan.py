@@ -1,0 +1,47 @@
+"""Estimate what a run costs before it is run: jobs, hours of CPU or GPU, and disk. Runs nothing."""
+
+import argparse
+from pathlib import Path
+
+from unravel import config, cost
+from unravel.files import run_command_line
+
+DEVICES = ("cpu", "gpu")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="the config of the run")
+    settings = config.read(parser.parse_args().config)
+    print("\n".join(page(cost.Costs(settings))))
+
+
+def page(costs: cost.Costs) -> list[str]:
+    """The estimate as lines: a table of stages, then what the numbers rest on."""
+    by_device = {device: costs.stages(device) for device in DEVICES}
+    lines = [
+        f"An estimate for results/{costs.config.run}; nothing was run.",
+        "",
+        f"{'stage':26}{'jobs':>6}{'core hours':>14}{'or GPU hours':>14}",
+    ]
+    for stage, (n_jobs, hours) in by_device["cpu"].items():
+        lines.append(f"{stage:26}{n_jobs:6}{hours:14.2f}{by_device['gpu'][stage][1]:14.2f}")
+    totals = [sum(hours for _, hours in by_device[device].values()) for device in DEVICES]
+    n_jobs = sum(n_jobs for n_jobs, _ in by_device["cpu"].values())
+    chains = [costs.longest_chain(device) for device in DEVICES]
+    lines += [
+        f"{'all of these':26}{n_jobs:6}{totals[0]:14.2f}{totals[1]:14.2f}",
+        f"{'the longest chain':26}{'':6}{chains[0]:14.2f}{chains[1]:14.2f}",
+        "",
+        "With data, figures, claims and report about 20 short jobs more, most of them seconds.",
+        f"Disk: about {costs.disk_mb():.0f} MB, and the downloads.",
+        "",
+        "Rates, in billions of operations per second (a multiply-add is two):",
+    ]
+    for (rule, device), rate in sorted(costs.rates.items()):
+        lines.append(f"  {rule:12}{device:4}{rate.gflops:10.1f}  {rate.source}")
+    return lines
+
+
+if __name__ == "__main__":
+    run_command_line(main)

@@ -1,0 +1,135 @@
+"""Costs: multiply-adds against torch's own counter, shared work against the engine, and rates from job records."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from unravel import config, cost
+from unravel.config import VGG, RandomDeletions, Reorderings, ResNet
+from unravel.data.batches import random_generator
+from unravel.lesions import random_deletions, reorderings, single_deletions
+from unravel.networks import build, initialise
+
+ROOT = Path(__file__).resolve().parents[1]
+CIFAR = (32, 32, 3)
+NETWORKS = [
+    (ResNet(architecture="resnet"), CIFAR),
+    (ResNet(architecture="resnet", blocks_per_stage=(2, 1), channels=(4, 6)), (9, 7, 1)),
+    (ResNet(architecture="resnet", blocks_per_stage=(2, 2), channels=(8, 8)), (8, 8, 3)),
+    (VGG(architecture="vgg"), CIFAR),
+    (VGG(architecture="vgg", layers_per_stage=(1, 2, 2), channels=6), (9, 8, 1)),
+]
+
+
+@pytest.fixture
+def demo():
+    return config.read(ROOT / "config" / "config.yaml")
+
+
+def test_resnet_110_takes_a_quarter_of_a_billion_multiply_adds():
+    """He et al. (2016b): 0.255 billion for CIFAR's 110 layers, which includes what is not a convolution."""
+    forward = cost.layers(*NETWORKS[0], classes=10).forward
+    assert forward == pytest.approx(0.255e9, rel=0.01)
+
+
+@pytest.mark.parametrize(("network", "shape"), NETWORKS)
+def test_forward_multiply_adds_and_parameters_are_those_torch_counts(network, shape):
+    built = build(network, shape, 10).eval()
+    with torch.inference_mode(), FlopCounterMode(display=False) as counted:
+        built(torch.zeros(1, shape[2], *shape[:2]))
+    count = cost.layers(network, shape, 10)
+    assert 2 * count.forward == counted.get_total_flops()
+    weights = [p for p in built.parameters() if p.dim() > 1]  # neither BN nor the linear layer's bias
+    assert count.parameters == sum(p.numel() for p in weights)
+    assert len(count.residual) == len(built.blocks)
+
+
+@pytest.mark.parametrize(("network", "shape"), NETWORKS)
+def test_a_training_step_is_three_forward_passes(network, shape):
+    """Exact but for the first convolution, whose input needs no gradient."""
+    built = build(network, shape, 10)
+    with FlopCounterMode(display=False) as counted:
+        built(torch.zeros(2, shape[2], *shape[:2])).sum().backward()
+    first = next(module for module in built.modules() if isinstance(module, torch.nn.Conv2d))
+    stem = 2 * 2 * first.weight.numel() * shape[0] * shape[1]
+    assert counted.get_total_flops() == 2 * 2 * 3 * cost.layers(network, shape, 10).forward - stem
+
+
+def test_lesions_share_as_much_work_as_the_engine_counts(demo, make_split):
+    """The demo's studies on narrow networks of the same depth; within 0.05."""
+    network = build(ResNet(architecture="resnet", channels=(1, 1, 1)), (4, 4, 1), 2).eval()
+    initialise(network, random_generator(1))
+    split = make_split(n=2, shape=(4, 4, 1), classes=2)
+    sweeps = {
+        "deletions": single_deletions(network, split, 2, 2)[1],
+        "random_deletions": random_deletions(network, split, RandomDeletions(draws=10), 2, random_generator(1))[1],
+        "reorderings": reorderings(network, split, Reorderings(draws=10, most=12), 2, random_generator(1))[1],
+    }
+    for study, sweep in sweeps.items():
+        assert sweep.block_evaluations / sweep.naive_block_evaluations == pytest.approx(cost.SHARED[study], abs=0.06)
+
+
+def test_rates_are_medians_of_records_and_constants_elsewhere(demo, tmp_path):
+    assert cost.rates(tmp_path)["train", "cpu"].gflops == cost.DEFAULT_GFLOPS["train"]
+    assert "assumed" in cost.rates(tmp_path)["train", "gpu"].source
+    write(tmp_path / "demo/config.yaml", config.to_yaml(demo))
+    operations = 2 * cost.work(demo, cost.images(demo, tmp_path), "train", "resnet")
+    for seed, seconds, hardware in ((1, 10, {"cpu": "A"}), (2, 20, {"cpu": "A"}), (3, 5, {"cpu": "A", "gpu": "B"})):
+        record = {"seconds": seconds, "hardware": hardware, "facts": {"epochs_here": 20}}
+        write(tmp_path / f"demo/jobs/checkpoints/resnet/seed{seed}.json", json.dumps(record))
+    resumed = {"seconds": 4, "hardware": {"cpu": "A"}, "facts": {"epochs_here": 3}}
+    write(tmp_path / "demo/jobs/checkpoints/vgg/seed1.json", json.dumps(resumed))
+    rates = cost.rates(tmp_path)
+    assert rates["train", "cpu"].gflops == pytest.approx(operations * (1 / 10 + 1 / 20) / 2 / 1e9)
+    assert rates["train", "cpu"].source == "median of 2 jobs on A"
+    assert rates["train", "gpu"].gflops == pytest.approx(operations / 5 / 1e9)
+    assert rates["train", "gpu"].source == "median of 1 jobs on B"
+    costs = cost.Costs(demo, tmp_path)
+    assert costs.seconds("train", "resnet", device="gpu") == pytest.approx(cost.START_SECONDS + 5)
+
+
+def test_the_hours_of_a_stage_are_those_of_its_jobs_whatever_their_threads(demo, tmp_path):
+    threaded = config.parse(demo.model_dump(mode="json") | {"execution": {"threads": 4}})
+    one, four = cost.Costs(demo, tmp_path), cost.Costs(threaded, tmp_path)
+    jobs, hours = one.stages("cpu")["train"]
+    trainings = [one.seconds("train", network) for network in demo.networks for _ in demo.seeds]
+    assert (jobs, hours) == (12, pytest.approx(sum(trainings) / 3600))
+    work = [
+        operations - cost.START_SECONDS for operations in (one.seconds("train", "vgg"), four.seconds("train", "vgg"))
+    ]
+    assert work[0] == pytest.approx(4 * work[1])
+
+
+def test_the_prepared_images_are_believed_before_the_table(demo, tmp_path):
+    manifest = {"image_shape": [16, 16, 3], "train": {"images": 7}, "test": {"images": 5}, "classes": ["a", "b"]}
+    write(tmp_path / "demo/data/digits/manifest.json", json.dumps(manifest))
+    assert cost.images(demo, tmp_path) == cost.Images((16, 16, 3), 7, 5, 2)
+
+
+def test_images_of_ones_own_have_to_be_prepared_first(demo, tmp_path):
+    own = config.parse(demo.model_dump(mode="json") | {"dataset": {"source": "folder", "path": "images"}})
+    with pytest.raises(cost.InputError, match=r"data/folder/manifest.json: is missing, .* prepare them first"):
+        cost.images(own, tmp_path)
+
+
+def test_the_plan_is_a_table_marked_as_an_estimate():
+    command = [sys.executable, "scripts/plan.py", "--config", "config/cifar10.yaml"]
+    said = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=True).stdout
+    assert said.startswith("An estimate for results/cifar10; nothing was run.")
+    stages = dict(re.findall(r"^(\w+(?:: \w+)?) +(\d+) +[\d.]+ +[\d.]+$", said, re.MULTILINE))
+    assert stages == {
+        "train": "12", "predictions": "12", "gradients": "3",
+        "lesions: deletions": "9", "lesions: random_deletions": "3", "lesions: reorderings": "3",
+    }  # fmt: skip
+    assert re.search(r"^Disk: about \d+ MB", said, re.MULTILINE)
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")

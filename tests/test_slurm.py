@@ -1,0 +1,225 @@
+"""The pipeline on a real SLURM cluster of six nodes on this machine: what it makes, what it asks for, how it survives."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import slurm_helpers
+import yaml
+from slurm_helpers import processes, wait
+
+from unravel import slurm
+from unravel.files import InputError, sha256
+
+ROOT = Path(__file__).resolve().parents[1]
+PROFILE = Path("workflow/profiles/slurm/config.yaml")
+RUN = Path("results/ci")
+TRAINED = RUN / "checkpoints/resnet/seed1.safetensors"
+SAVED = TRAINED.with_suffix(".resume.safetensors")
+WITHOUT = slurm_helpers.why_not()
+LONG = ("training={epochs: 150}", "execution={checkpoint_every: 1}")  # a minute, saved every fraction of a second
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    assert not (WITHOUT and "CI" in os.environ), f"CI is set, and {WITHOUT}"
+    if WITHOUT:
+        pytest.skip(WITHOUT)
+    with slurm_helpers.cluster():
+        yield
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A copy of the checkout with the images prepared, as `snakemake prepare_data` on a login node leaves it."""
+    folder = tmp_path_factory.mktemp("prepared") / "unravel"
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".git", ".venv", ".*_cache", ".snakemake", "results"))
+    call(folder, "prepare_data", "--cores", "1")
+    return folder
+
+
+@pytest.fixture
+def copy(prepared, tmp_path):
+    """Make a copy of that checkout whose profile fits the test cluster: no long waits, and the partitions named."""
+
+    def make(name="unravel", **train):
+        folder = tmp_path / name
+        shutil.copytree(prepared, folder)
+        profile = yaml.safe_load((folder / PROFILE).read_text())
+        profile |= {"slurm-init-seconds-before-status-checks": 1, "latency-wait": 5}
+        profile["set-resources"]["train"] |= train
+        (folder / PROFILE).write_text(yaml.safe_dump(profile))
+        return folder
+
+    return make
+
+
+def begin(folder, *arguments, **variables):
+    """Start snakemake as a user does, in the given checkout, with the Python of these tests."""
+    path = f"{Path(sys.executable).parent}:{variables.get('PATH', os.environ['PATH'])}"
+    environment = {**os.environ, **variables, "PATH": path}
+    command = [sys.executable, "-m", "snakemake", *map(str, arguments), "--configfile", "config/ci.yaml"]
+    out = subprocess.PIPE
+    return subprocess.Popen(command, cwd=folder, env=environment, text=True, stdout=out, stderr=subprocess.STDOUT)
+
+
+def finish(job, seconds=300):
+    """What a call of snakemake said, which must have ended well."""
+    try:
+        said, _ = job.communicate(timeout=seconds)
+    finally:
+        job.kill()
+    assert job.returncode == 0, said
+    return said
+
+
+def call(folder, *arguments):
+    return finish(begin(folder, *arguments))
+
+
+def on_cluster(folder, *arguments, **variables):
+    return begin(folder, *arguments, "--profile", PROFILE.parent, **variables)
+
+
+def submitted(said):
+    """The kinds of jobs that were submitted, from the names of their logs."""
+    return re.findall(r"has been submitted with SLURM jobid \d+ \(log: .*/slurm_logs/(\w+)/", said)
+
+
+def results(folder):
+    """Hashes of the checkpoints, tables, figures and verdicts of a run."""
+    kinds = ("checkpoints", "measurements", "figures")
+    files = [file for kind in kinds for file in (folder / RUN / kind).rglob("*") if file.is_file()]
+    return {file.relative_to(folder): sha256(file) for file in (*files, folder / RUN / "claims.json")}
+
+
+def test_the_cluster_makes_the_bytes_that_this_machine_makes_and_submits_nothing_twice(cluster, copy):
+    one_seed = ("--config", "seeds=[1]")
+    here, there = copy("here"), copy("there")
+    jobs = [begin(here, *one_seed, "--cores", "1"), on_cluster(there, *one_seed)]
+    _, said = map(finish, jobs)
+    assert results(there) == results(here)
+    assert len([file for file in results(there) if file.suffix == ".safetensors"]) == 4
+
+    kinds = submitted(said)
+    assert kinds.count("rule_train") == 4
+    assert not {"rule_lesions", "rule_predictions", "rule_gradients"} & set(kinds)  # grouped, 10 jobs by fours
+    assert len([kind for kind in kinds if kind.startswith("group_measurements")]) == 3
+    again = finish(on_cluster(there, *one_seed))
+    assert "Nothing to be done" in again
+    assert submitted(again) == []
+
+
+def test_a_training_survives_its_time_limit_a_preemption_and_a_dead_node(cluster, copy):
+    changes = {
+        "late": {"runtime": "2 * attempt"},  # minutes; told to end 90 s before
+        "preempted": {"slurm_partition": "low"},
+        "orphaned": {"slurm_partition": "frail"},
+    }
+    folders = {name: copy(name, **train) for name, train in changes.items()}
+    alone = begin(copy("alone"), TRAINED, "--cores", "1", "--config", *LONG)
+    jobs = {name: on_cluster(folder, TRAINED, "--config", *LONG) for name, folder in folders.items()}
+
+    wait(lambda: (folders["preempted"] / SAVED).exists(), 120, "a saved state")
+    devices = wait(lambda: visible_gpus(folders["preempted"]), 5, "the training")
+    assert devices in ("0", "1")
+    urgent = slurm_helpers.run(
+        "sbatch", "--parsable", "-p", "high", "-N", "2", "--exclusive", "-o/dev/null", "--wrap=:"
+    )
+    wait(lambda: (folders["orphaned"] / SAVED).exists(), 120, "a saved state")
+    node = slurm_helpers.run("squeue", "-h", "-p", "frail", "-o", "%N").strip()
+    slurm_helpers.crash(node)
+    at_crash = epochs(folders["orphaned"])[-1]
+
+    said = {name: finish(job) for name, job in jobs.items()}
+    finish(alone)
+    for folder in folders.values():
+        assert sha256(folder / TRAINED) == sha256(folder.parent / "alone" / TRAINED)
+        assert not (folder / SAVED).exists()
+    # Each went on where it was, and did not begin again.
+    assert "stopped before step" in slurm_logs(folders["late"])
+    assert "stopped before step" in slurm_logs(folders["preempted"])
+    assert all(epochs(folder)[0] > 1 for folder in folders.values())
+    assert epochs(folders["orphaned"])[0] >= at_crash
+    assert "COMPLETED" in slurm_helpers.run("scontrol", "show", "job", urgent.strip())
+    assert "Trying to restart job" in said["late"]
+
+
+def visible_gpus(folder):
+    """CUDA_VISIBLE_DEVICES of the training that runs in a checkout; None if there is none."""
+    for process in (Path(f"/proc/{pid}") for pid in processes()):
+        try:
+            if "scripts/train.py" in (process / "cmdline").read_text() and (process / "cwd").readlink() == folder:
+                variables = dict(pair.partition("=")[::2] for pair in (process / "environ").read_text().split("\0"))
+                return variables.get("CUDA_VISIBLE_DEVICES")
+        except OSError:
+            continue
+    return None
+
+
+def epochs(folder):
+    """The epochs that the last attempt at a training has told of."""
+    log = folder / RUN / "logs/train/resnet-seed1.log"
+    return [int(epoch) for epoch in re.findall(r"^epoch (\d+) of", log.read_text(), re.MULTILINE)]
+
+
+def slurm_logs(folder):
+    """What Slurm kept of the jobs that did not end well."""
+    return "".join(log.read_text() for log in (folder / ".snakemake/slurm_logs").rglob("*.log"))
+
+
+def test_a_failing_job_says_why_and_where_its_log_is(cluster, copy):
+    job = on_cluster(copy(), TRAINED, "--config", "training={learning_rate: 1e30}", "--retries", "0")
+    said, _ = job.communicate(timeout=120)
+    assert job.returncode == 1
+    assert "Error in rule train" in said
+    assert f"log: {RUN}/logs/train/resnet-seed1.log" in said
+    assert re.search(
+        r"error: the loss is (nan|inf) at step \d+ \(epoch 1\); try a smaller training.learning_rate", said
+    )
+    assert "Traceback" not in said
+
+
+# --- bad input --------------------------------------------------------------------------------------------------------
+
+
+def test_a_partition_that_is_not_there_ends_the_call_with_one_line_before_anything_is_submitted(cluster, copy):
+    folder = copy(slurm_partition="gpus")
+    job = on_cluster(folder, TRAINED)
+    said, _ = job.communicate(timeout=60)
+    assert job.returncode == 1
+    assert (
+        f"error: {PROFILE}: slurm_partition is 'gpus', this cluster has cpu, frail, gpu, high, low; change it" in said
+    )
+    assert "Traceback" not in said
+    assert submitted(said) == []
+
+
+def test_sacct_without_accounting_ends_the_call_with_one_line_instead_of_waiting_for_ever(cluster, copy):
+    job = on_cluster(copy(), TRAINED, "--slurm-status-command", "sacct")
+    said, _ = job.communicate(timeout=60)
+    assert job.returncode == 1
+    assert "slurm-status-command is sacct, but this cluster keeps no accounting" in said
+    assert submitted(said) == []
+
+
+def test_a_machine_without_sbatch_is_told_what_to_do(prepared, tmp_path):
+    (tmp_path / "bash").symlink_to("/bin/bash")
+    job = on_cluster(prepared, TRAINED, PATH=str(tmp_path))
+    said, _ = job.communicate(timeout=60)
+    assert job.returncode == 1
+    assert "error: executor slurm: there is no sbatch on PATH; call this on the cluster's login node" in said
+    assert "Traceback" not in said
+
+
+def test_a_cluster_that_gives_no_answer_is_named(monkeypatch, tmp_path):
+    for name in ("sbatch", "sinfo"):
+        (tmp_path / name).write_text("#!/bin/sh\necho 'Unable to contact slurm controller' >&2\nexit 1\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(InputError, match="sinfo gets no answer from the cluster: Unable to contact slurm controller"):
+        slurm.check(["cpu"], "squeue")
