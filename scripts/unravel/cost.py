@@ -24,7 +24,7 @@ KNOWN = {
     "fashion-mnist": ((28, 28, 1), 60_000, 10_000, 10),
 }
 
-# Billions of operations (a multiply-add is two) per second of one core: the median job of the demo run on a machine that
+# Billions of operations (a multiply-add is two) per second of one core: the demo run's median job, on a machine that
 # did other things at the same time. Records of finished runs take their place.
 MEASURED_ON = "one core of a busy 2-core Intel Xeon, demo run"
 DEFAULT_GFLOPS = {"train": 35.0, "lesions": 60.0, "gradients": 16.0}
