@@ -123,6 +123,7 @@ def start():
     if alive(MUNGED) is None:
         run("install", "-d", "-o", "munge", "-g", "munge", "-m", "755", "/run/munge")
         run("runuser", "-u", "munge", "--", "/usr/sbin/munged", "--force")
+        (BASE / "munged").touch()  # ours to stop
     run("/usr/sbin/slurmctld", "-c")
     for node in NODES:
         run("/usr/sbin/slurmd", "-N", node)
@@ -135,22 +136,23 @@ def states():
 
 
 def stop():
-    """End the daemons by their pid files and remove every trace."""
-    files = [*(BASE / "run").glob("slurmd.*.pid"), BASE / "run/slurmctld.pid", MUNGED]
-    if BASE.exists():
-        for file in files:
-            end(file, signal.SIGTERM)
+    """End the daemons and whatever jobs still run, and remove every trace."""
+    for node in NODES:
+        crash(node)
+    end(BASE / "run/slurmctld.pid")
+    if (BASE / "munged").exists():
+        end(MUNGED)
     for name in FILES:
         if (ETC / name).is_symlink():
             (ETC / name).unlink()
     shutil.rmtree(BASE, ignore_errors=True)
 
 
-def end(pid_file, how):
-    """Send a signal to a daemon and wait until it is gone."""
+def end(pid_file):
+    """Tell a daemon to end and wait until it is gone."""
     pid = alive(pid_file)
     if pid is not None:
-        os.kill(pid, how)
+        os.kill(pid, signal.SIGTERM)
         wait(lambda: not running(pid), 30, f"the end of {pid_file.stem}")
 
 

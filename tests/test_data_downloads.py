@@ -10,12 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from data_helpers import noise, write_tar
 
 from unravel.config import Download
 from unravel.data import Images, downloads
 from unravel.data.downloads import Archive
 from unravel.files import InputError, sha256
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class Server(ThreadingHTTPServer):
@@ -208,6 +211,28 @@ def test_a_file_that_is_there_needs_no_server(
     images, pauses = load(tmp_path)
     assert_is_small_cifar(images)
     assert (server.requests, pauses) == (0, [])
+
+
+def test_what_is_fetched_beforehand_is_all_that_is_needed_later(
+    cifar10: bytes,
+    server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    serve(server, monkeypatch, "cifar10", [cifar10])
+    settings = yaml.safe_load((ROOT / "config" / "cifar10.yaml").read_text())
+    settings["dataset"]["downloads"] = str(tmp_path)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    monkeypatch.setattr("sys.argv", ["fetch_data.py", "--config", str(tmp_path / "config.yaml")])
+    import fetch_data
+
+    fetch_data.main()
+    assert capsys.readouterr().out == f"{tmp_path}/cifar-10-binary.tar.gz: there, with the right MD5\n"
+    asked = server.requests
+    assert_is_small_cifar(load(tmp_path)[0])
+    assert server.requests == asked > 0
 
 
 def test_a_damaged_file_that_is_there_is_refused(
