@@ -1,6 +1,7 @@
 """Costs: multiply-adds against torch's own counter, shared work against the engine, and rates from job records."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -126,6 +127,18 @@ def test_the_plan_is_a_table_marked_as_an_estimate():
         "lesions: deletions": "9", "lesions: random_deletions": "3", "lesions: reorderings": "3",
     }  # fmt: skip
     assert re.search(r"^Disk: about \d+ MB", said, re.MULTILINE)
+
+
+def test_the_plan_has_as_many_jobs_as_snakemake_plans(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import plan
+
+    ci = config.read(ROOT / "config" / "ci.yaml")
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--configfile", "config/ci.yaml"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, check=True)
+    total = int(re.search(r"^total +(\d+)", done.stdout + done.stderr, re.MULTILINE)[1])
+    assert len(list(cost.jobs(ci))) + plan.SHORT_JOBS == total - 1  # `all` is no job
 
 
 def write(path, text):

@@ -68,7 +68,7 @@ def begin(folder, *arguments, **variables):
     return subprocess.Popen(command, cwd=folder, env=environment, text=True, stdout=out, stderr=subprocess.STDOUT)
 
 
-def finish(job, seconds=400):
+def finish(job, seconds=600):
     """What a call of snakemake said, which must have ended well."""
     try:
         said, _ = job.communicate(timeout=seconds)
