@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
 from unravel import config, cost
@@ -117,6 +118,23 @@ def test_images_of_ones_own_have_to_be_prepared_first(demo, tmp_path):
         cost.images(own, tmp_path)
 
 
+def test_a_damaged_manifest_or_record_is_named_or_left_out(demo, tmp_path):
+    write(tmp_path / "demo/config.yaml", config.to_yaml(demo))
+    write(tmp_path / "demo/jobs/checkpoints/resnet/seed1.json", "{")
+    assert cost.rates(tmp_path) == cost.rates(tmp_path / "empty")
+    write(tmp_path / "demo/data/digits/manifest.json", "{}")
+    with pytest.raises(cost.InputError, match=r"manifest.json: no valid manifest .* prepare the data again"):
+        cost.images(demo, tmp_path)
+
+
+def test_a_local_run_needs_no_estimate(tmp_path):
+    """Images of one's own that are not prepared yet: nothing is known of them, and Snakemake plans all the same."""
+    own = yaml.safe_load((ROOT / "config" / "ci.yaml").read_text())
+    own |= {"run": "not-prepared", "dataset": {"source": "folder", "path": "no-such-folder"}}
+    write(tmp_path / "own.yaml", yaml.safe_dump(own))
+    assert "Train resnet, seed 1" in dry_run(tmp_path / "own.yaml")
+
+
 def test_the_plan_is_a_table_marked_as_an_estimate():
     command = [sys.executable, "scripts/plan.py", "--config", "config/cifar10.yaml"]
     said = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=True).stdout
@@ -134,11 +152,17 @@ def test_the_plan_has_as_many_jobs_as_snakemake_plans(monkeypatch):
     import plan
 
     ci = config.read(ROOT / "config" / "ci.yaml")
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--configfile", "config/ci.yaml"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, check=True)
-    total = int(re.search(r"^total +(\d+)", done.stdout + done.stderr, re.MULTILINE)[1])
+    total = int(re.search(r"^total +(\d+)", dry_run("config/ci.yaml"), re.MULTILINE)[1])
     assert len(list(cost.jobs(ci))) + plan.SHORT_JOBS == total - 1  # `all` is no job
+
+
+def dry_run(config_file):
+    """What Snakemake says of all jobs of a run, in this checkout."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--configfile", str(config_file)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
 def write(path, text):

@@ -56,10 +56,13 @@ def images(config: Config, results: Path = Path("results")) -> Images:
     """
     manifest = results / config.run / "data" / config.dataset.name / "manifest.json"
     if manifest.is_file():
-        found = json.loads(manifest.read_text(encoding="utf-8"))
-        height, width, channels = found["image_shape"]
-        counts = found["train"]["images"], found["test"]["images"]
-        return Images((height, width, channels), *counts, len(found["classes"]))
+        try:
+            found = json.loads(manifest.read_text(encoding="utf-8"))
+            height, width, channels = found["image_shape"]
+            counts = found["train"]["images"], found["test"]["images"]
+            return Images((height, width, channels), *counts, len(found["classes"]))
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(f"{manifest}: no valid manifest ({error}); prepare the data again") from error
     if isinstance(config.dataset, Digits | Download):
         return Images(*KNOWN[config.dataset.source])
     raise InputError(
@@ -202,16 +205,16 @@ def _measured(config: Config, data: Images, folder: Path) -> Iterator[tuple[str,
         try:
             record = json.loads((folder / _record(rule, network, seed, experiment)).read_text(encoding="utf-8"))
             seconds, hardware, facts = record["seconds"], record["hardware"], record["facts"]
+            shared = facts["block_evaluations"] / facts["naive_block_evaluations"] if experiment else None
         except (OSError, ValueError, KeyError):
             continue
-        if rule == "train" and facts.get("epochs_here") != config.training.epochs:  # resumed: only a part was timed
-            continue
-        if seconds < TIMED_SECONDS:
+        resumed = rule == "train" and facts.get("epochs_here") != config.training.epochs  # only a part was timed
+        if resumed or seconds < TIMED_SECONDS:
             continue
         device = "gpu" if "gpu" in hardware else "cpu"
         operations = 2e-9 * work(config, data, rule, network, experiment)
-        if experiment:  # the job knows what it did share
-            operations *= facts["block_evaluations"] / facts["naive_block_evaluations"] / SHARED[experiment]
+        if shared and experiment:  # the job knows what it did share
+            operations *= shared / SHARED[experiment]
         threads = config.execution.threads if device == "cpu" else 1
         yield rule, device, operations / seconds / threads, str(hardware.get("gpu", hardware["cpu"]))
 

@@ -40,15 +40,24 @@ GPUS = int(DEVICE == "gpu")
 LONGEST = 24 * 60  # minutes; a training that takes longer goes on in its next attempt
 
 
+UNKNOWN_MB = 16000
+
+
 @lru_cache
 def costs():
-    return cost.Costs(CONFIG)
+    """What the jobs cost; None as long as images of the user's own have not been prepared."""
+    try:
+        return cost.Costs(CONFIG)
+    except InputError:
+        return None
 
 
 def runtime(rule):
     """Time limit in minutes, generously: three times the estimate, more with each attempt."""
 
     def minutes(wildcards, attempt):
+        if costs() is None:
+            return LONGEST
         experiment = getattr(wildcards, "experiment", None)
         seconds = costs().seconds(rule, wildcards.network, experiment, DEVICE)
         return min(LONGEST, attempt * (5 + math.ceil(3 * seconds / 60)))
@@ -58,7 +67,12 @@ def runtime(rule):
 
 def memory(rule):
     """Memory in MB, twice as much with each attempt."""
-    return lambda wildcards, attempt: 2 ** (attempt - 1) * costs().memory_mb(rule, wildcards.network, DEVICE)
+
+    def megabytes(wildcards, attempt):
+        once = costs().memory_mb(rule, wildcards.network, DEVICE) if costs() else UNKNOWN_MB
+        return 2 ** (attempt - 1) * once
+
+    return megabytes
 
 
 # The job takes the shell's place, so that a signal reaches it: a training told to end then saves its state.
