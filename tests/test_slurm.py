@@ -173,7 +173,7 @@ def epochs(folder):
 
 def test_a_failing_job_says_why_and_where_its_log_is(cluster, copy):
     job = on_cluster(copy(), TRAINED, "--config", "training={learning_rate: 1e30}", "--retries", "0")
-    said, _ = job.communicate(timeout=120)
+    said, _ = job.communicate(timeout=300)
     assert job.returncode == 1
     assert "Error in rule train" in said
     assert f"log: {RUN}/logs/train/resnet-seed1.log" in said
@@ -189,7 +189,7 @@ def test_a_failing_job_says_why_and_where_its_log_is(cluster, copy):
 def test_a_partition_that_is_not_there_ends_the_call_with_one_line_before_anything_is_submitted(cluster, copy):
     folder = copy(slurm_partition="gpus")
     job = on_cluster(folder, TRAINED)
-    said, _ = job.communicate(timeout=60)
+    said, _ = job.communicate(timeout=300)
     assert job.returncode == 1
     assert (
         f"error: {PROFILE}: slurm_partition is 'gpus', this cluster has cpu, frail, gpu, high, low; change it" in said
@@ -200,7 +200,7 @@ def test_a_partition_that_is_not_there_ends_the_call_with_one_line_before_anythi
 
 def test_sacct_without_accounting_ends_the_call_with_one_line_instead_of_waiting_for_ever(cluster, copy):
     job = on_cluster(copy(), TRAINED, "--slurm-status-command", "sacct")
-    said, _ = job.communicate(timeout=60)
+    said, _ = job.communicate(timeout=300)
     assert job.returncode == 1
     assert "slurm-status-command is sacct, but this cluster keeps no accounting" in said
     assert submitted(said) == []
@@ -211,7 +211,7 @@ def test_a_machine_without_sbatch_is_told_what_to_do(prepared, tmp_path):
         if file.name not in ("sbatch", "squeue", "sinfo", "scontrol", "sacct"):
             (tmp_path / file.name).symlink_to(file)
     job = on_cluster(prepared, TRAINED, PATH=str(tmp_path))
-    said, _ = job.communicate(timeout=60)
+    said, _ = job.communicate(timeout=300)
     assert job.returncode == 1
     assert "error: executor slurm: there is no sbatch on PATH; call this on the cluster's login node" in said
     assert "Traceback" not in said
