@@ -127,14 +127,24 @@ BlockSampling = Annotated[AllBlocks | LinearSurvival | ExactlyBlocks, Field(disc
 
 
 class ResNet(Settings):
-    """Pre-activation residual network (He et al. 2016b) with two 3x3 convolutions per block."""
+    """Pre-activation residual network (He et al. 2016b)."""
 
     architecture: Literal["resnet"]
+    block: Literal["basic", "bottleneck"] = Field(
+        "basic",
+        exclude_if=lambda block: block == "basic",
+        description="Two 3x3 convolutions per block, or a 3x3 one between two of 1x1 (a quarter as wide inside).",
+    )
+    stem: Literal["3x3", "7x7"] = Field(
+        "3x3",
+        exclude_if=lambda stem: stem == "3x3",
+        description="The first convolution; the 7x7 one, ImageNet's, and the pooling after it quarter the resolution.",
+    )
     blocks_per_stage: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (18, 18, 18), min_length=1, description="Blocks in each stage; every stage but the first halves the resolution."
     )
     channels: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        (16, 32, 64), min_length=1, description="Channels of each stage."
+        (16, 32, 64), min_length=1, description="Channels of each stage; those inside of bottleneck blocks."
     )
     block_sampling: BlockSampling = Field(
         AllBlocks(scheme="all"), description="Which blocks are trained on a batch: `all`, `linear` or `exactly`."

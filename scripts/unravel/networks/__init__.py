@@ -20,9 +20,10 @@ def build(settings: NetworkSettings, image_shape: tuple[int, int, int], classes:
     """
     height, width, channels = image_shape
     stages = len(settings.blocks_per_stage if isinstance(settings, ResNet) else settings.layers_per_stage)
-    if min(height, width) < 2 ** (stages - 1):
+    halvings = stages - 1 + (2 if isinstance(settings, ResNet) and settings.stem == "7x7" else 0)
+    if min(height, width) < 2**halvings:
         raise InputError(
-            f"images of {height}x{width} pixels are too small to be halved {stages - 1} times in {stages} stages; "
+            f"images of {height}x{width} pixels are too small to be halved {halvings} times in {stages} stages; "
             "use fewer stages or larger images"
         )
     if isinstance(settings, VGG):
