@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
 Probability = Annotated[float, Field(gt=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
 
 
 class Settings(BaseModel):
@@ -85,7 +86,32 @@ class Arrays(DatasetSettings):
     test: Path = Field(description="The npz file of test images.")
 
 
-Dataset = Annotated[Digits | Download | Folder | Arrays, Field(discriminator="source")]
+class ImageNet(DatasetSettings):
+    """ImageNet, or any folder in its layout: `train/<class>/*` and `val/<class>/*` of jpeg or png images.
+
+    Images stay where they are and are decoded while they are needed, as they do not fit into memory. Training takes
+    random crops of every size, resized; tests take the centre of the resized image.
+    """
+
+    source: Literal["imagenet"]
+    name: Name = Field("imagenet", description="Folder under `data/`.")
+    path: Path = Field(description="The folder that holds `train` and `val`.")
+    classes: int = Field(1000, ge=2, description="Classes that must be there.")
+    image_size: int = Field(224, ge=4, le=1024, description="Pixels a side that a network sees.")
+    resize: int = Field(256, ge=4, le=1024, description="Pixels that a test image's shorter side is resized to.")
+    mean: tuple[float, float, float] = Field((0.485, 0.456, 0.406), description="Subtracted from each channel (0 to 1).")
+    std: tuple[Positive, Positive, Positive] = Field(
+        (0.229, 0.224, 0.225), description="What each channel is then divided by."
+    )
+
+    @model_validator(mode="after")
+    def _centre_lies_within(self) -> "ImageNet":
+        if self.resize < self.image_size:
+            raise ValueError(f"resize is {self.resize}, expected at least image_size, {self.image_size}")
+        return self
+
+
+Dataset = Annotated[Digits | Download | Folder | Arrays | ImageNet, Field(discriminator="source")]
 
 
 # --- networks -------------------------------------------------------------------------------------------------------
@@ -197,6 +223,11 @@ NetworkSettings = Annotated[ResNet | VGG, Field(discriminator="architecture")]
 class Augmentation(Settings):
     pad: int = Field(4, ge=0, le=64, description="Zero padding, in pixels a side, before a random crop back to size.")
     flip: bool = Field(True, description="Mirror half of the images left to right.")
+    crop_area: Probability = Field(
+        0.08,
+        exclude_if=lambda area: area == 0.08,
+        description="Source `imagenet` has no padding: least share of an image's area in its random crop.",
+    )
 
 
 class Training(Settings):
@@ -263,6 +294,9 @@ class Execution(Settings):
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto` takes CUDA where there is a GPU.")
     threads: int = Field(1, ge=1, description="CPU threads of each job.")
+    workers: int = Field(
+        0, ge=0, description="Further processes of each job that decode images, where the source is `imagenet`."
+    )
     checkpoint_every: int = Field(10, ge=1, description="Epochs between two saved states to resume from.")
 
 
