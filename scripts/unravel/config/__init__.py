@@ -117,6 +117,15 @@ class Config(Settings):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _processes_share_the_parts(self) -> "Config":
+        if self.training.parts % self.execution.processes:
+            raise ValueError(
+                f"execution.processes is {self.execution.processes}, which does not divide the {self.training.parts} "
+                "parts of a batch; choose training.parts as a multiple of it"
+            )
+        return self
+
     # The part of the config that decides a job's result. Rules take these as params, so that a change of one key
     # redoes just what depends on it; scripts read nothing else.
 

@@ -99,7 +99,9 @@ class ImageNet(DatasetSettings):
     classes: int = Field(1000, ge=2, description="Classes that must be there.")
     image_size: int = Field(224, ge=4, le=1024, description="Pixels a side that a network sees.")
     resize: int = Field(256, ge=4, le=1024, description="Pixels that a test image's shorter side is resized to.")
-    mean: tuple[float, float, float] = Field((0.485, 0.456, 0.406), description="Subtracted from each channel (0 to 1).")
+    mean: tuple[float, float, float] = Field(
+        (0.485, 0.456, 0.406), description="Subtracted from each channel (0 to 1)."
+    )
     std: tuple[Positive, Positive, Positive] = Field(
         (0.229, 0.224, 0.225), description="What each channel is then divided by."
     )
@@ -235,6 +237,12 @@ class Training(Settings):
 
     epochs: int = Field(164, ge=1, description="Passes over the training images.")
     batch_size: int = Field(128, ge=2, description="Images per step.")
+    parts: int = Field(
+        1,
+        ge=1,
+        exclude_if=lambda parts: parts == 1,
+        description="Equal parts of a batch, computed in turn or by several processes; each has its own BN statistics.",
+    )
     learning_rate: float = Field(0.1, gt=0, description="Learning rate after the warm-up.")
     milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
         (0.5, 0.75), description="Fractions of the training after which the learning rate is divided by 10."
@@ -245,6 +253,15 @@ class Training(Settings):
     weight_decay: float = Field(1e-4, ge=0, description="L2 penalty on all weights.")
     precision: Literal["fp32", "bf16"] = Field("bf16", description="Arithmetic of the forward and backward pass.")
     augmentation: Augmentation = Field(Augmentation(), description="Random changes of the training images.")
+
+    @model_validator(mode="after")
+    def _parts_are_equal(self) -> "Training":
+        if self.batch_size % self.parts or self.batch_size < 2 * self.parts:
+            raise ValueError(
+                f"batch_size {self.batch_size} has no {self.parts} equal parts of at least 2 images; change batch_size "
+                "or parts"
+            )
+        return self
 
     @field_validator("milestones")
     @classmethod
@@ -294,6 +311,9 @@ class Execution(Settings):
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto` takes CUDA where there is a GPU.")
     threads: int = Field(1, ge=1, description="CPU threads of each job.")
+    processes: int = Field(
+        1, ge=1, description="Processes that train a network together, each on a GPU of its own where there are any."
+    )
     workers: int = Field(
         0, ge=0, description="Further processes of each job that decode images, where the source is `imagenet`."
     )

@@ -70,7 +70,7 @@ class BottleneckBlock(Block):
         return projected + self.scaled(self.branch(activated))
 
     def skip(self, x: Tensor) -> Tensor:
-        return x if self.keeps_shape else self.projection(self.activated(x))  # type: ignore[no-any-return]
+        return x if self.keeps_shape else self.projection(self.activated(x))
 
     def residual(self, x: Tensor) -> Tensor:
         return self.branch(self.activated(x))
