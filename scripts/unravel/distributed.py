@@ -55,14 +55,17 @@ class Group:
         """Go on when all processes are here."""
         self.any(False)
 
-    def averaging(self, network: nn.Module) -> nn.Module:
+    def averaging(self, network: nn.Module, same_parameters: bool) -> nn.Module:
         """The network as each process runs it: its gradients become the mean over processes.
 
-        Blocks may be off, the same ones in every process. BN statistics stay each process's own.
+        `same_parameters` says that every batch trains all of them; else some may be left out, the same ones in every
+        process. BN statistics stay each process's own.
         """
         if self.size == 1:
             return network
-        return nn.parallel.DistributedDataParallel(network, broadcast_buffers=False, find_unused_parameters=True)
+        return nn.parallel.DistributedDataParallel(
+            network, forward_sync_buffers=False, find_unused_parameters=not same_parameters
+        )
 
 
 ALONE = Group()
@@ -116,6 +119,7 @@ def launch(processes: int) -> None:
         rdzv_endpoint="localhost:0",
         local_addr="localhost",
         max_restarts=0,
+        run_id="training",
         shutdown_timeout=SECONDS_TO_SAVE,
     )
     try:

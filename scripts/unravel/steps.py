@@ -30,9 +30,9 @@ class Step:
     A batch in parts is computed part by part, their gradients added up; each process of `group` has its share of them.
     """
 
-    def __init__(self, network: Network, settings: Training, group: Group = ALONE) -> None:
+    def __init__(self, network: Network, settings: Training, group: Group = ALONE, same_blocks: bool = True) -> None:
         self.network = network
-        self.model = group.averaging(network)
+        self.model = group.averaging(network, same_parameters=same_blocks)
         self.parts = settings.parts // group.size
         self.device = next(network.parameters()).device
         self.precision = settings.precision

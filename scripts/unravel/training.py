@@ -82,8 +82,11 @@ def train(
     Raises InputError if the loss stops being finite or stays at chance.
     """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    same_blocks = isinstance(sampling, AllBlocks) and train_split.labels.is_cuda and group.size == 1
-    step = CapturedStep(network, settings) if same_blocks else Step(network, settings, group)
+    same_blocks = isinstance(sampling, AllBlocks)
+    if same_blocks and train_split.labels.is_cuda and group.size == 1:
+        step: Step = CapturedStep(network, settings)
+    else:
+        step = Step(network, settings, group, same_blocks)
     progress = resume(network, step.optimizer, saving)
     history = progress.history
     steps = steps_per_epoch(len(train_split.labels), settings)
