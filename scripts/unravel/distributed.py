@@ -110,7 +110,7 @@ def joined(device: torch.device, parts: int) -> Iterator[Group]:
 
 def launch(processes: int) -> None:
     """Run this command again in so many processes and wait for them. Raises InputError with the reason if one fails."""
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the reason is told once, below
+    logging.disable()  # the reason is told once, below
     settings = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -133,7 +133,8 @@ def launch(processes: int) -> None:
 def reason(failures: Mapping[int, ProcessFailure]) -> str:
     """Why a training of several processes ended, in one line: of those that failed, one that did so by itself."""
     for failure in failures.values():
-        if told := failure.error_file_data.get("message"):
+        told = failure.error_file_data["message"]  # a string where the process could not write why
+        if isinstance(told, dict):
             return str(told["message"]).removeprefix("InputError: ")
     for rank, failure in failures.items():
         if failure.exitcode < 0:
