@@ -36,6 +36,8 @@ onstart:
         partial.write_text(settings.to_yaml(CONFIG), encoding="utf-8")
 
 
+# One network, or none in a run that follows no gradient.
+GRADIENT_NETWORKS = [CONFIG.gradients.network] if CONFIG.gradients.network else []
 LESIONS = "<run>/measurements/{experiment}/{network}-seed{seed}.csv"
 
 

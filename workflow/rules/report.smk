@@ -6,7 +6,12 @@ rule report:
         ),
         module=[f"scripts/unravel/{module}.py" for module in ("article", "graphs", "pages", "panels", "references")],
         data=[rules.prepare_data.output.manifest, rules.prepare_data.output.record],
-        training=expand(rules.train.output, network=CONFIG.networks, seed=CONFIG.seeds),
+        training=[
+            expand(
+                [rules.train.output.checkpoint, rules.train.output.record], network=CONFIG.networks, seed=CONFIG.seeds
+            ),
+            expand(rules.train.output.history, network=CONFIG.trained, seed=CONFIG.seeds),
+        ],
         figures=FIGURES,
         claims=rules.claims.output,
     output:

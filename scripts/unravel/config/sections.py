@@ -216,7 +216,23 @@ class VGG(Settings):
         return self
 
 
-NetworkSettings = Annotated[ResNet | VGG, Field(discriminator="architecture")]
+class Pretrained(Settings):
+    """A residual network of torchvision or timm with the weights that its library downloads; nothing is trained."""
+
+    architecture: Literal["pretrained"]
+    name: str = Field(description="Such as `timm:resnetv2_101.a1h_in1k` or `torchvision:resnet152`.")
+    blocks: int = Field(ge=1, description="Residual blocks that it must have.")
+    sha256: str | None = Field(
+        None, description="SHA-256 that its weights must have; not given, the job's record tells what it is."
+    )
+
+    @property
+    def n_blocks(self) -> int:
+        """Residual blocks."""
+        return self.blocks
+
+
+NetworkSettings = Annotated[ResNet | VGG | Pretrained, Field(discriminator="architecture")]
 
 
 # --- training and measurement ---------------------------------------------------------------------------------------
@@ -279,21 +295,20 @@ class Evaluation(Settings):
 class Deletions(Settings):
     """Deletion of every single block or layer in turn (paper, sections 4.1 and 6)."""
 
-    figure_3: tuple[Name, ...] = Field(("resnet", "vgg"), min_length=1, description="Networks shown in Figure 3.")
-    figure_8: tuple[Name, ...] = Field(
-        ("resnet", "stochastic-depth"), min_length=1, description="Networks shown in Figure 8."
-    )
+    figure_3: tuple[Name, ...] = Field(("resnet", "vgg"), description="Networks shown in Figure 3.")
+    figure_4: tuple[Name, ...] = Field((), description="Networks shown in Figure 4, the paper's on ImageNet.")
+    figure_8: tuple[Name, ...] = Field(("resnet", "stochastic-depth"), description="Networks shown in Figure 8.")
 
     @property
     def networks(self) -> tuple[str, ...]:
         """All networks that blocks are deleted from."""
-        return tuple(dict.fromkeys(self.figure_3 + self.figure_8))
+        return tuple(dict.fromkeys(self.figure_3 + self.figure_4 + self.figure_8))
 
 
 class RandomDeletions(Settings):
     """Deletion of several random blocks at once (paper, section 4.2, Figure 5a)."""
 
-    networks: tuple[Name, ...] = Field(("resnet",), min_length=1, description="Networks shown in Figure 5a.")
+    networks: tuple[Name, ...] = Field(("resnet",), description="Networks shown in Figure 5a.")
     most: int = Field(20, ge=1, description="Blocks deleted at once: from 1 to this many.")
     draws: int = Field(100, ge=1, description="Random choices of blocks for each number of deleted blocks.")
 
@@ -301,7 +316,7 @@ class RandomDeletions(Settings):
 class Reorderings(Settings):
     """Random swaps of blocks of equal shape, never downsampling blocks (paper, section 4.3, Figure 5b)."""
 
-    networks: tuple[Name, ...] = Field(("resnet",), min_length=1, description="Networks shown in Figure 5b.")
+    networks: tuple[Name, ...] = Field(("resnet",), description="Networks shown in Figure 5b.")
     most: int = Field(20, ge=1, description="Swaps made one after the other: from 1 to this many.")
     draws: int = Field(100, ge=1, description="Random orders for each number of swaps.")
 
@@ -323,7 +338,7 @@ class Execution(Settings):
 class Gradients(Settings):
     """Gradient by path length (paper, section 5, Figure 6), on training images without augmentation."""
 
-    network: Name = Field("resnet", description="The residual network shown in Figures 6 and 7.")
+    network: Name | None = Field("resnet", description="The residual network shown in Figures 6 and 7.")
     samples_per_length: int = Field(1000, ge=1, description="Random paths of each length.")
     batch_size: int = Field(128, ge=2, description="Training images whose mean loss is followed back.")
     batches: int = Field(1, ge=1, description="Such batches, each with its own paths.")
