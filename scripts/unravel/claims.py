@@ -3,7 +3,7 @@
 import itertools
 import math
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -332,8 +332,22 @@ def _measure(claim: Claim, evidence: Evidence) -> list[Values]:
     if claim.statistic is None:
         return []
     needed = NEEDED_NETWORKS.get(claim.statistic, () if claim.network is None else (claim.network,))
-    if any(name not in evidence.config.networks for name in needed):
-        return []
-    if claim.statistic == "unravelled_sum" and evidence.config.gradients.network is None:
+    measured = _measured_networks(claim.statistic, evidence.config)
+    if not measured or any(name not in measured for name in needed):
         return []
     return list(STATISTICS[claim.statistic](evidence, claim.network or ""))
+
+
+def _measured_networks(statistic: str, config: Config) -> Collection[str]:
+    """The networks that the run measures for a statistic."""
+    match statistic:
+        case "single_deletion" | "stochastic_depth":
+            return config.deletions.networks
+        case "random_deletion":
+            return config.random_deletions.networks
+        case "reordering":
+            return config.reorderings.networks
+        case "gradient" | "unravelled_sum":
+            return [config.gradients.network] if config.gradients.network else []
+        case _:
+            return config.networks
