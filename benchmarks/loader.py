@@ -1,7 +1,7 @@
 """Images per second that ImageNet's loader alone decodes, crops and hands over, by number of worker processes.
 
-The images are random JPEG files of ImageNet's usual 500x375 pixels, at about 110 kB each; every batch is normalised.
-plain: Pillow and torchvision's transforms in a loop, one image after the other, without DataLoader.
+The images are random JPEG files of ImageNet's usual 500x375 pixels, about 80 kB each.
+plain: Pillow and torchvision's transforms in a loop, one image after the other, neither batched nor normalised.
 
     python benchmarks/loader.py --images 512 --workers 0 1 2
 """

@@ -156,7 +156,17 @@ def test_a_run_of_figure_4_is_planned_without_the_other_experiments(empty_checko
     assert plan.returncode == 0, plan.stdout + plan.stderr
     rules = set(re.findall(r"^(?:local)?rule (\w+):", plan.stdout + plan.stderr, re.MULTILINE))
     jobs = set(re.findall(r"^(\w+) +1$", plan.stdout + plan.stderr, re.MULTILINE))
-    assert (jobs or rules) == {"prepare_data", source, "lesions", "predictions", "figure_4", "claims", "all"}
+    assert (jobs or rules) == {
+        "prepare_data",
+        source,
+        "lesions",
+        "predictions",
+        "figure_4",
+        "claims",
+        "provenance",
+        "crate",
+        "all",
+    }
 
 
 def test_one_figure_is_drawn_again_by_its_own_job_only(checkout):

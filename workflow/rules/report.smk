@@ -33,7 +33,7 @@ rule report:
 # What the records of all jobs say, for machines; no job reads it.
 rule provenance:
     input:
-        report=rules.report.output,
+        report=rules.report.output if CONFIG.whole else FIGURES,
         claims=rules.claims.output.claims,
         module="scripts/unravel/provenance.py",
     output:

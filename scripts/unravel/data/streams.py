@@ -121,8 +121,8 @@ class StreamedSplit:
             raise InputError(str(error).rpartition("InputError: ")[2].strip()) from error
 
     def _normalise(self, images: Tensor) -> Tensor:
-        images = images.to(memory_format=torch.channels_last).float() / 255
-        return (images - self.mean[:, None, None]) / self.std[:, None, None]
+        scaled = images.to(memory_format=torch.channels_last).float().div_(255)
+        return scaled.sub_(self.mean[:, None, None]).div_(self.std[:, None, None])
 
 
 def _one_thread(_: int) -> None:
