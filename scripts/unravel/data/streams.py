@@ -5,7 +5,11 @@ al. 2016b); each image gets a random seed of its own, so that its crop depends n
 processes, nor on where a training was resumed.
 """
 
+import os
+import signal
+import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,11 +115,13 @@ class StreamedSplit:
             batch_sampler=chosen,
             num_workers=workers,
             pin_memory=device.type == "cuda",
-            worker_init_fn=_one_thread,
+            worker_init_fn=_begin_worker,
             generator=torch.Generator(),  # else it draws from torch's own
         )
         try:
-            for images, labels in loader:
+            with _term_blocked():
+                loaded = iter(loader)
+            for images, labels in loaded:
                 yield self._normalise(images.to(device, non_blocking=True)), labels.to(device, non_blocking=True)
         except InputError as error:  # a worker's comes with its trace before its message
             raise InputError(str(error).rpartition("InputError: ")[2].strip()) from error
@@ -125,8 +131,31 @@ class StreamedSplit:
         return scaled.sub_(self.mean[:, None, None]).div_(self.std[:, None, None])
 
 
-def _one_thread(_: int) -> None:
+@contextmanager
+def _term_blocked() -> Iterator[None]:
+    """Processes started here are born deaf to SIGTERM.
+
+    A time limit asks all processes of a job to end at once. A training answers at its next step, for which it still
+    wants its workers, and ends them itself.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin_worker(_: int) -> None:
     torch.set_num_threads(1)  # workers are as many as the config says, and each is one thread
+    threading.Thread(target=_obey, args=(os.getppid(),), daemon=True).start()
+
+
+def _obey(parent: int) -> None:
+    """End when the parent says so, and nobody else."""
+    while True:
+        told = signal.sigwaitinfo({signal.SIGTERM})
+        if told.si_pid == parent:
+            os._exit(0)
 
 
 def read_stream(manifest: Manifest, path: Path, device: torch.device, workers: int) -> StreamedSplit:
