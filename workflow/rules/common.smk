@@ -56,3 +56,4 @@ def about_figure(wildcards, output):
     for entry in yaml.safe_load(catalogue.read_text(encoding="utf-8")):
         if entry.get("slug") == Path(output.svg).stem:
             return f"{entry['label']}. {entry['title']}. {entry['note']}"
+    return f"{Path(output.svg).stem}, a figure of a run without an article"  # Figure 4
