@@ -24,6 +24,7 @@ from unravel import training
 from unravel.config import AllBlocks, BlockSampling, ExactlyBlocks, LinearSurvival, ResNet, Training
 from unravel.data.batches import Split, random_generator
 from unravel.networks import Network, build, initialise
+from unravel.steps import Step
 
 CLASSES = 10
 SAMPLINGS: dict[str, BlockSampling] = {
@@ -107,11 +108,11 @@ def pipeline_epoch(
     """The pipeline's epoch; each one draws its own blocks, as from another seed."""
     settings = Training(batch_size=batch, precision=precision)
     network = fresh_network(sampling).to(memory_format=torch.channels_last)
-    optimizer = sgd(network, settings)
+    step = Step(network, settings)
 
     def train_epoch(epoch: int) -> None:
         done = training.at_epoch_start([])
-        training.train_epoch(network, optimizer, split, settings, sampling, epoch, done, lambda: None, lambda: False)
+        training.train_epoch(step, split, settings, sampling, epoch, done, lambda: None, lambda: False)
 
     return train_epoch
 

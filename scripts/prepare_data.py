@@ -16,11 +16,13 @@ def main() -> None:
     parser.add_argument("--record", type=Path, required=True, help="where to write the job's record")
     arguments = parser.parse_args()
     settings = config.read(arguments.config)
-    outputs = [arguments.output / name for name in preparation.FILES]
-    inputs: list[str] = []  # known once the source has been read; the record looks at them when the block ends
+    # Both are known once the source has been read; the record looks at them when the block ends.
+    inputs: list[str] = []
+    outputs: list[Path] = []
     with records.job(arguments.record, inputs=inputs, outputs=outputs, settings=settings.dataset_part()):
         manifest = preparation.prepare(settings.dataset, arguments.output)
         inputs += [name for name in manifest.inputs if Path(name).is_file()]
+        outputs += [arguments.output / name for name in (manifest.train.file, manifest.test.file, "manifest.json")]
 
 
 if __name__ == "__main__":

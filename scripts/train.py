@@ -1,12 +1,13 @@
 """Train one network with one seed; a training that was interrupted goes on where its last saved state is."""
 
 import argparse
+import os
 import signal
 import statistics
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,10 +15,11 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from unravel import checkpoints, config, devices, records, tables, training
+from unravel import checkpoints, config, devices, distributed, records, tables, training
 from unravel.config import AllBlocks, ResNet
 from unravel.data.batches import random_generator, read_split
 from unravel.data.preparation import read_manifest
+from unravel.distributed import Group
 from unravel.files import run_command_line
 from unravel.networks import build, initialise
 from unravel.profiling import profiled
@@ -26,8 +28,17 @@ from unravel.profiling import profiled
 def main() -> None:
     arguments = parse()
     settings = config.read(arguments.config)
-    network_settings = config.network(settings, arguments.network)
+    if settings.execution.processes > 1 and not distributed.started():
+        distributed.launch(settings.execution.processes)
+        return
     device = devices.set_up(settings.execution)
+    with distributed.joined(device, settings.training.parts) as group:
+        train(arguments, settings, device, group)
+
+
+def train(arguments: argparse.Namespace, settings: config.Config, device: torch.device, group: Group) -> None:
+    """Train, and, as the first process, write what came out."""
+    network_settings = config.network(settings, arguments.network)
     devices.require_precision(device, settings.training.precision)
     manifest = read_manifest(arguments.data)
     part = settings.training_part(arguments.network)
@@ -41,25 +52,26 @@ def main() -> None:
             "torch": torch.__version__,
         },
     )
-    with records.job(
+    record = records.job(
         arguments.record,
         inputs=[arguments.data],
         outputs=[arguments.checkpoint, arguments.history],
         settings=part,
         seed=arguments.seed,
-    ) as facts:
+    )
+    with record if group.first else nullcontext({}) as facts:
         network = build(network_settings, manifest.image_shape, len(manifest.classes))
         initialise(network, random_generator(arguments.seed, 0))
         stopping = asked_to_end()
         with (
-            progress(settings.training.epochs) as told,
+            progress(settings.training.epochs, silent=not group.first) as told,
             devices.memory_limit(settings.training.batch_size),
-            profiled(arguments.profile) as next_step,
+            profiled(arguments.profile if group.first else None) as next_step,
         ):
             history = training.train(
                 network.to(device),
-                read_split(arguments.data, "train", device),
-                read_split(arguments.data, "test", device),
+                read_split(arguments.data, "train", device, settings.execution.workers),
+                read_split(arguments.data, "test", device, settings.execution.workers),
                 settings.training,
                 network_settings.block_sampling if isinstance(network_settings, ResNet) else AllBlocks(scheme="all"),
                 arguments.seed,
@@ -67,7 +79,10 @@ def main() -> None:
                 report=told,
                 before_step=next_step,
                 stop=stopping.is_set,
+                group=group,
             )
+        if not group.first:
+            return
         tables.write(arguments.history, pd.DataFrame([asdict(epoch) for epoch in history]))
         card = checkpoints.Card(
             name=arguments.network,
@@ -117,14 +132,14 @@ def asked_to_end() -> threading.Event:
 class Progress:
     """Tells each epoch: with a bar on a terminal, with one plain line in a log. Keeps the images per second."""
 
-    def __init__(self, epochs: int, bar: tqdm) -> None:
-        self.epochs, self.bar = epochs, bar
+    def __init__(self, epochs: int, bar: tqdm, silent: bool) -> None:
+        self.epochs, self.bar, self.silent = epochs, bar, silent
         self.rates: list[float] = []
 
     def __call__(self, epoch: training.Epoch, images_per_second: float) -> None:
         self.rates.append(images_per_second)
         line = f"loss {epoch.train_loss:.4f}, test error {epoch.test_error_percent:.2f}%"
-        if self.bar.disable:
+        if self.bar.disable and not self.silent:
             done = f"epoch {epoch.epoch} of {self.epochs}"
             print(f"{done}: {line}, {images_per_second:.0f} images/s", file=sys.stderr, flush=True)
         self.bar.set_postfix_str(line)
@@ -132,14 +147,16 @@ class Progress:
 
 
 @contextmanager
-def progress(epochs: int) -> Iterator[Progress]:
-    """A Progress whose bar is closed at the end."""
-    with tqdm(total=epochs, unit="epoch", disable=not sys.stderr.isatty()) as bar:
-        yield Progress(epochs, bar)
+def progress(epochs: int, silent: bool) -> Iterator[Progress]:
+    """A Progress whose bar is closed at the end; a silent one tells nothing."""
+    with tqdm(total=epochs, unit="epoch", disable=silent or not sys.stderr.isatty()) as bar:
+        yield Progress(epochs, bar, silent)
 
 
 if __name__ == "__main__":
     try:
-        run_command_line(main)
+        distributed.run_member(main) if distributed.started() else run_command_line(main)
     except training.Stopped as stopped:
+        if os.environ.get("RANK", "0") != "0":
+            sys.exit(1)  # the first process tells it
         sys.exit(f"{stopped}; its state is saved, and the same command goes on from there")

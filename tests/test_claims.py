@@ -128,6 +128,52 @@ def test_short_training_of_one_seed_is_judged_over_images(tmp_path, wrong, expec
     assert entry["values"]["equivalence_margin_points"]["mean"] == pytest.approx(100 * share + half, rel=1e-4)
 
 
+IMAGENET = config.parse(
+    {
+        "run": "test",
+        "scale": "ci",
+        "dataset": {"source": "imagenet", "path": "imagenet"},
+        "networks": {"resnet-200": {"architecture": "resnet"}},
+        "deletions": {"figure_3": [], "figure_4": ["resnet-200"], "figure_8": []},
+        "random_deletions": {"networks": []},
+        "reorderings": {"networks": []},
+        "gradients": {"network": None},
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("increases", "expected"),
+    [
+        ([9] + [0.5] * 65, "supported"),
+        ([9] + [0.5] * 60, "partly supported"),  # not the paper's 66 blocks
+        ([9] + [2.5] * 65, "partly supported"),
+        ([0.1] + [0.5] * 65, "partly supported"),  # the downsampling block is the least important
+        ([9] + [0.5] * 40 + [6] * 25, "partly supported"),  # the median is small, the 90th percentile is not
+        ([9] + [3.5] * 65, "not supported"),
+    ],
+)
+def test_the_claim_about_imagenet_follows_the_measurements(tmp_path, increases, expected):
+    write_deletions(tmp_path, "resnet-200", increases)
+    (entry,) = claims.judge([BY_ID["imagenet"]], claims.Evidence(tmp_path, IMAGENET))
+    assert entry["verdict"] == expected
+    assert entry["values"]["blocks"]["mean"] == len(increases)
+
+
+def test_a_run_of_figure_4_alone_tests_its_claim_and_the_closed_forms_and_no_other(tmp_path):
+    write_deletions(tmp_path, "resnet-200", [9] + [0.5] * 65)
+    judged = claims.judge(list(BY_ID.values()), claims.Evidence(tmp_path, IMAGENET))
+    tested = {entry["id"] for entry in judged if entry["verdict"] != "not tested"}
+    assert tested == {"imagenet", "paths-left", "binomial", "long-paths-first"}
+
+
+def test_figure_4_of_other_images_tests_no_claim_about_imagenet(tmp_path):
+    write_deletions(tmp_path, "resnet", [9] + [0.5] * 65)
+    settings = SETTINGS.model_copy(update={"deletions": config.Deletions(figure_4=("resnet",))})
+    (entry,) = claims.judge([BY_ID["imagenet"]], claims.Evidence(tmp_path, settings))
+    assert entry["verdict"] == "not tested"
+
+
 def test_a_claim_about_a_network_that_the_run_lacks_is_not_tested(tmp_path):
     assert verdict("delete-vgg", tmp_path) == "not tested"
     assert verdict("short-training", tmp_path) == "not tested"

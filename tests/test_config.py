@@ -58,7 +58,7 @@ def resnet(**changes):
             {"random_deletions": {"most": 55}},
             "random_deletions.most is 55, but resnet has only 54 blocks to delete",
         ),
-        ({"gradients": {"network": "vgg"}}, "gradients.network is 'vgg', which has no skip connections"),
+        ({"gradients": {"network": "vgg"}}, "gradients.network is 'vgg', which is not of architecture resnet"),
         ({"dataset": {"source": "folder"}}, "config: dataset.path: Field required"),
         ({"training": {"learning_rate": "fast"}}, "config: training.learning_rate: Input should be a valid number"),
         (

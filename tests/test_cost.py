@@ -1,6 +1,7 @@
 """Costs: multiply-adds against torch's own counter, shared work against the engine, and rates from job records."""
 
 import json
+import math
 import os
 import re
 import subprocess
@@ -24,6 +25,11 @@ NETWORKS = [
     (ResNet(architecture="resnet"), CIFAR),
     (ResNet(architecture="resnet", blocks_per_stage=(2, 1), channels=(4, 6)), (9, 7, 1)),
     (ResNet(architecture="resnet", blocks_per_stage=(2, 2), channels=(8, 8)), (8, 8, 3)),
+    (
+        ResNet(architecture="resnet", block="bottleneck", stem="7x7", blocks_per_stage=(1, 2), channels=(4, 5)),
+        (37, 30, 3),
+    ),
+    (ResNet(architecture="resnet", block="bottleneck", blocks_per_stage=(2, 2), channels=(2, 3)), (9, 7, 1)),
     (VGG(architecture="vgg"), CIFAR),
     (VGG(architecture="vgg", layers_per_stage=(1, 2, 2), channels=6), (9, 8, 1)),
 ]
@@ -59,7 +65,7 @@ def test_a_training_step_is_three_forward_passes(network, shape):
     with FlopCounterMode(display=False) as counted:
         built(torch.zeros(2, shape[2], *shape[:2])).sum().backward()
     first = next(module for module in built.modules() if isinstance(module, torch.nn.Conv2d))
-    stem = 2 * 2 * first.weight.numel() * shape[0] * shape[1]
+    stem = 2 * 2 * first.weight.numel() * math.prod(math.ceil(side / first.stride[0]) for side in shape[:2])
     assert counted.get_total_flops() == 2 * 2 * 3 * cost.layers(network, shape, 10).forward - stem
 
 
@@ -116,6 +122,20 @@ def test_images_of_ones_own_have_to_be_prepared_first(demo, tmp_path):
     own = config.parse(demo.model_dump(mode="json") | {"dataset": {"source": "folder", "path": "images"}})
     with pytest.raises(cost.InputError, match=r"data/folder/manifest.json: is missing, .* prepare them first"):
         cost.images(own, tmp_path)
+
+
+def test_imagenet_is_neither_in_memory_nor_in_the_runs_folder(tmp_path):
+    """Pre-activation ResNet-200: 64.7 million parameters, and 15.0 billion multiply-adds at 224 pixels."""
+    costs = cost.Costs(config.read(ROOT / "config" / "imagenet.yaml"), tmp_path)
+    assert costs.layers["resnet-200"].parameters == pytest.approx(64.7e6, rel=0.01)
+    assert costs.layers["resnet-200"].forward == pytest.approx(15.0e9, rel=0.01)
+    assert costs.disk_mb() < 300
+    assert costs.memory_mb("train", "resnet-200", "gpu") < 5000
+
+
+def test_a_pretrained_network_has_no_estimate(tmp_path):
+    with pytest.raises(cost.InputError, match=r"networks.resnet-101: the layers of timm:\S+ are not in the config"):
+        cost.Costs(config.read(ROOT / "config" / "imagenet-pretrained.yaml"), tmp_path)
 
 
 def test_a_damaged_manifest_or_record_is_named_or_left_out(demo, tmp_path):

@@ -1,13 +1,16 @@
 """Networks: parameter counts against hand-computed numbers, outputs against a formula written from the papers."""
 
 import pytest
+import timm
 import torch
 from conftest import PLAIN, RESNET
 from torch.nn.functional import conv2d, linear, max_pool2d
 
 from unravel.config import VGG, LinearSurvival, ResNet
+from unravel.data.batches import random_generator
 from unravel.files import InputError
 from unravel.networks import build, for_inference
+from unravel.networks.adapters import adapt
 
 
 def count(network) -> int:
@@ -115,3 +118,87 @@ def test_images_too_small_for_the_stages_are_refused():
     settings = ResNet(architecture="resnet", blocks_per_stage=(1,) * 5, channels=(4,) * 5)
     with pytest.raises(InputError, match=r"images of 8x8 pixels are too small to be halved 4 times"):
         build(settings, (8, 8, 1), 10)
+
+
+RESNET_200 = ResNet(
+    architecture="resnet", block="bottleneck", stem="7x7", blocks_per_stage=(3, 24, 36, 3), channels=(64, 128, 256, 512)
+)
+
+
+def test_parameters_and_multiply_adds_of_resnet_200_match_the_count_by_hand_and_the_published_ones():
+    parameters, multiply_adds = 3 * 64 * 49, 3 * 64 * 49 * 112**2
+    outside = 64
+    for stage, (blocks, width) in enumerate(zip((3, 24, 36, 3), (64, 128, 256, 512), strict=True)):
+        side = 56 // 2**stage
+        for block in range(blocks):
+            before = side * 2 if stage > 0 and block == 0 else side  # the 3x3 convolution has the stride
+            weights = [outside * width, width * width * 9, width * 4 * width]
+            weights += [outside * 4 * width] if block == 0 else []
+            parameters += sum(weights) + 2 * (outside + width + width)
+            multiply_adds += weights[0] * before**2 + sum(weights[1:]) * side**2
+            outside = 4 * width
+    parameters += 2 * 2048 + 2048 * 1000 + 1000
+    multiply_adds += 2048 * 1000
+    assert round(parameters / 1e6, 1) == 64.7  # published, in millions
+    with torch.device("meta"):
+        network = build(RESNET_200, (224, 224, 3), 1000)
+        counted = []
+        for module in network.modules():
+            if isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
+                module.register_forward_hook(
+                    lambda module, _, output: counted.append(module.weight.numel() * output[0, 0].numel())
+                )
+        network.eval()(torch.empty(1, 3, 224, 224))
+    assert (len(network.blocks), count(network), sum(counted)) == (66, parameters, multiply_adds)
+    assert [place for place, block in enumerate(network.blocks) if block.downsampling] == [3, 27, 63]
+
+
+def test_a_bottleneck_network_with_timms_weights_computes_what_timms_does():
+    settings = RESNET_200.model_copy(update={"blocks_per_stage": (3, 4, 6, 3)})
+    theirs = timm.create_model("resnetv2_50", num_classes=7).eval()
+    generator = random_generator(3)
+    for module in theirs.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_var.copy_(torch.rand(module.running_var.shape, generator=generator) + 0.5)
+            module.running_mean.copy_(torch.randn(module.running_mean.shape, generator=generator) * 0.1)
+    ours = build(settings, (64, 64, 3), 7).eval()
+    renamed = {}
+    for name, tensor in theirs.state_dict().items():
+        stage, _, rest = name.removeprefix("stages.").partition(".blocks.")
+        block, _, rest = rest.partition(".")
+        renamed[
+            f"blocks.{sum((3, 4, 6, 3)[: int(stage)]) + int(block)}.{rest.replace('downsample.conv', 'projection')}"
+            if stage.isdigit()
+            else name.replace("stem.conv", "stem.0")
+            .replace("head.fc.weight", "head.4.weight")
+            .replace("head.fc.bias", "head.4.bias")
+            .replace("norm.", "head.0.")
+        ] = tensor
+    ours.load_state_dict({name: t.flatten(1) if name == "head.4.weight" else t for name, t in renamed.items()})
+    images = torch.randn(2, 3, 64, 64, generator=generator)
+    with torch.inference_mode():
+        expected = theirs(images)
+        torch.testing.assert_close(ours(images), expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(for_inference(ours, "fp32")(images), expected, rtol=1e-3, atol=1e-4)
+        for gone in (0, 1, 3):  # the same deletions as in timm's network, taken apart
+            wiring = tuple((block, block != gone) for block in range(16))
+            torch.testing.assert_close(
+                ours(images, wiring), adapt(theirs, "timm")(images, wiring), rtol=1e-4, atol=1e-5
+            )
+
+
+def test_a_bottleneck_block_trains_as_its_two_ways_and_counts_a_batch_once(make_network):
+    settings = RESNET.model_copy(update={"block": "bottleneck"})
+    network = make_network(settings).train()
+    block = network.blocks[2]
+    assert block.downsampling
+    x = torch.randn(3, 16, 8, 8, dtype=torch.float64)
+    before = block.norm1.num_batches_tracked.item()
+    together = block(x)
+    assert block.norm1.num_batches_tracked.item() == before + 1
+    torch.testing.assert_close(together, block.skip(x) + block.residual(x), rtol=1e-12, atol=1e-12)
+
+
+def test_images_too_small_for_the_large_stem_are_refused():
+    with pytest.raises(InputError, match="images of 16x16 pixels are too small to be halved 5 times in 4 stages"):
+        build(RESNET_200, (16, 16, 3), 10)

@@ -149,6 +149,26 @@ def test_snakemakes_own_report_is_a_second_view(checkout, tmp_path):
     assert "Adding claims.json (" in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(("name", "source"), [("imagenet", "train"), ("imagenet-pretrained", "fetch_weights")])
+def test_a_run_of_figure_4_is_planned_without_the_other_experiments(empty_checkout, name, source):
+    command = [sys.executable, "-m", "snakemake", "-n", "--configfile", f"config/{name}.yaml"]
+    plan = subprocess.run(command, cwd=empty_checkout, text=True, capture_output=True)
+    assert plan.returncode == 0, plan.stdout + plan.stderr
+    rules = set(re.findall(r"^(?:local)?rule (\w+):", plan.stdout + plan.stderr, re.MULTILINE))
+    jobs = set(re.findall(r"^(\w+) +1$", plan.stdout + plan.stderr, re.MULTILINE))
+    assert (jobs or rules) == {
+        "prepare_data",
+        source,
+        "lesions",
+        "predictions",
+        "figure_4",
+        "claims",
+        "provenance",
+        "crate",
+        "all",
+    }
+
+
 def test_one_figure_is_drawn_again_by_its_own_job_only(checkout):
     figure = checkout / RUN / "figures" / "single-deletion.svg"
     content = figure.read_bytes()

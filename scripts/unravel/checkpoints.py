@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -20,7 +21,7 @@ class Card(Settings):
 
     name: str
     network: NetworkSettings
-    training: Training
+    training: Training | None  # None: not trained here
     image_shape: tuple[int, int, int]
     classes: int
     dataset_sha256: str
@@ -37,7 +38,10 @@ def write_tensors(path: Path | str, tensors: dict[str, Tensor], description: dic
     The description is one metadata string: safetensors does not fix the order of several, and the same training must
     give the same bytes.
     """
-    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # Cloned, as a library's network may hold one tensor under two names, which safetensors refuses.
+    contiguous = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
+    }
     with atomic(path) as partial:
         save_file(contiguous, partial, metadata={"unravel": json.dumps(description, sort_keys=True)})
 

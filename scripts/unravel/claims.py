@@ -3,7 +3,7 @@
 import itertools
 import math
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, Valida
 
 from unravel import summaries, tables
 from unravel.combinatorics import counts_by_length, fraction_left
-from unravel.config import Config
+from unravel.config import Config, ImageNet
 from unravel.files import InputError
 from unravel.statistics import Interval, equivalence_margin, increase_after_deletion, mean_interval
 
@@ -142,6 +142,7 @@ def single_deletion_values(evidence: Evidence, network: str) -> Iterator[Values]
         ordinary, halving = rows[~rows.downsampling].increase_points, rows[rows.downsampling].increase_points
         p90 = float(ordinary.quantile(0.9))
         yield {
+            "blocks": len(rows),
             "percent_at_chance": 100 * float((rows.error_percent >= 0.8 * rows.chance_error_percent).mean()),
             "median_increase_points": float(ordinary.median()),
             "p90_increase_points": p90,
@@ -149,6 +150,13 @@ def single_deletion_values(evidence: Evidence, network: str) -> Iterator[Values]
             "mean_increase_points": float(rows.increase_points.mean()),
             "mean_downsampling_increase_points": float(halving.mean()),
         }
+
+
+def imagenet_values(evidence: Evidence, network: str) -> Iterator[Values]:
+    """Single deletions of the network in Figure 4, where the images are ImageNet's."""
+    shown = evidence.config.deletions.figure_4
+    if isinstance(evidence.config.dataset, ImageNet) and shown:
+        yield from single_deletion_values(evidence, shown[0])
 
 
 def random_deletion_values(evidence: Evidence, network: str) -> Iterator[Values]:
@@ -250,6 +258,7 @@ def stochastic_depth_values(evidence: Evidence, network: str) -> Iterator[Values
 STATISTICS: dict[str, Callable[[Evidence, str], Iterator[Values]]] = {
     "unravelled_sum": unravelled_sum_values,
     "single_deletion": single_deletion_values,
+    "imagenet": imagenet_values,
     "random_deletion": random_deletion_values,
     "reordering": reordering_values,
     "gradient": gradient_values,
@@ -323,6 +332,22 @@ def _measure(claim: Claim, evidence: Evidence) -> list[Values]:
     if claim.statistic is None:
         return []
     needed = NEEDED_NETWORKS.get(claim.statistic, () if claim.network is None else (claim.network,))
-    if any(name not in evidence.config.networks for name in needed):
+    measured = _measured_networks(claim.statistic, evidence.config)
+    if not measured or any(name not in measured for name in needed):
         return []
     return list(STATISTICS[claim.statistic](evidence, claim.network or ""))
+
+
+def _measured_networks(statistic: str, config: Config) -> Collection[str]:
+    """The networks that the run measures for a statistic."""
+    match statistic:
+        case "single_deletion" | "stochastic_depth":
+            return config.deletions.networks
+        case "random_deletion":
+            return config.random_deletions.networks
+        case "reordering":
+            return config.reorderings.networks
+        case "gradient" | "unravelled_sum":
+            return [config.gradients.network] if config.gradients.network else []
+        case _:
+            return config.networks

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unravel import config as settings
-from unravel.config import VGG, AllBlocks, Config, Digits, Download, Experiment, ResNet
+from unravel.config import VGG, AllBlocks, Config, Digits, Download, Experiment, ImageNet, Pretrained, ResNet
 from unravel.files import InputError
 
 Shape = tuple[int, int, int]  # height, width, channels
@@ -23,12 +23,15 @@ KNOWN = {
     "cifar100": ((32, 32, 3), 50_000, 10_000, 100),
     "fashion-mnist": ((28, 28, 1), 60_000, 10_000, 10),
 }
+IMAGENET_CLASSES, IMAGENET_IMAGES = 1000, (1_281_167, 50_000)
 
 # Billions of operations (a multiply-add is two) per second of one core: the demo run's median job, on a machine that
 # did other things at the same time. Records of finished runs take their place.
 MEASURED_ON = "one core of a busy 2-core Intel Xeon, demo run"
 DEFAULT_GFLOPS = {"train": 35.0, "lesions": 60.0, "gradients": 16.0}
-GPU_CORES = 20  # assumed, not measured: what a GPU counts as until a job has run on one
+# Assumed until a job has run on a GPU: what launching small kernels leaves of a GPU of 2020 or later. At this rate
+# ResNet-110 trains in 8 s an epoch of CIFAR-10; what GPUs reach differs by a factor of ten from it, either way.
+GPU_GFLOPS = {"train": 10_000.0, "lesions": 10_000.0, "gradients": 2_000.0}
 
 # The share of blocks that is left to compute when lesions share their prefixes; tests hold it against the engine.
 SHARED = {"deletions": 0.52, "random_deletions": 0.49, "reorderings": 0.56}
@@ -36,6 +39,7 @@ SHARED = {"deletions": 0.52, "random_deletions": 0.49, "reorderings": 0.56}
 TIMED_SECONDS = 3  # a shorter job says nothing of the rate
 START_SECONDS = 20  # interpreter, libraries and images, on a busy machine
 BASE_MB, GPU_MB = 1500, 4000  # of a process with torch; with the driver's share for a GPU
+BOTTLENECK = 4  # times as wide outside as inside
 KEPT = 8  # tensors of a block's output size that training keeps for the backward pass
 
 
@@ -47,6 +51,12 @@ class Images:
     train: int
     test: int
     classes: int
+    streamed: bool = False  # decoded while they are needed, instead of kept in memory and in the run's folder
+
+    @property
+    def bytes(self) -> int:
+        """What they and their labels take in memory, and on disk."""
+        return 0 if self.streamed else (self.train + self.test) * (math.prod(self.shape) + 8)
 
 
 def images(config: Config, results: Path = Path("results")) -> Images:
@@ -55,16 +65,20 @@ def images(config: Config, results: Path = Path("results")) -> Images:
     Raises InputError if they are the user's own and not yet prepared.
     """
     manifest = results / config.run / "data" / config.dataset.name / "manifest.json"
+    streamed = isinstance(config.dataset, ImageNet)
     if manifest.is_file():
         try:
             found = json.loads(manifest.read_text(encoding="utf-8"))
             height, width, channels = found["image_shape"]
             counts = found["train"]["images"], found["test"]["images"]
-            return Images((height, width, channels), *counts, len(found["classes"]))
+            return Images((height, width, channels), *counts, len(found["classes"]), streamed)
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{manifest}: no valid manifest ({error}); prepare the data again") from error
     if isinstance(config.dataset, Digits | Download):
         return Images(*KNOWN[config.dataset.source])
+    if isinstance(config.dataset, ImageNet) and config.dataset.classes == IMAGENET_CLASSES:
+        size = config.dataset.image_size
+        return Images((size, size, 3), *IMAGENET_IMAGES, IMAGENET_CLASSES, streamed)
     raise InputError(
         f"{manifest}: is missing, so the images' size is not known; prepare them first, with the run's config: "
         "snakemake prepare_data --cores 1"
@@ -98,20 +112,42 @@ def layers(network: ResNet | VGG, shape: Shape, classes: int) -> Layers:
     height, width, channels = shape
     if isinstance(network, VGG):
         return _plain(network, height, width, channels, classes)
-    residual, parameters = [], 9 * channels * network.channels[0]
-    rest, outputs, before = parameters * height * width, 0, network.channels[0]
-    for stage, (blocks, after) in enumerate(zip(network.blocks_per_stage, network.channels, strict=True)):
-        if stage > 0:
-            height, width = math.ceil(height / 2), math.ceil(width / 2)
+    before = network.channels[0]
+    parameters = (49 if network.stem == "7x7" else 9) * channels * before
+    rest, outputs, residual = 0, 0, []
+    if network.stem == "7x7":
+        height, width = halved(height), halved(width)
+    rest += parameters * height * width
+    if network.stem == "7x7":  # the pooling after it
+        height, width = halved(height), halved(width)
+    for stage, (blocks, inside) in enumerate(zip(network.blocks_per_stage, network.channels, strict=True)):
         for block in range(blocks):
-            weights = 9 * before * after + 9 * after * after
-            projection = before * after if before != after or (stage > 0 and block == 0) else 0
-            residual.append(weights * height * width)
+            entered, halves = height * width, stage > 0 and block == 0
+            if halves:
+                height, width = halved(height), halved(width)
+            convolutions, after = _block(network, before, inside, entered, height * width)
+            projection = before * after if before != after or halves else 0
+            residual.append(sum(weights * places for weights, places in convolutions))
             rest += projection * height * width
-            parameters += weights + projection
+            parameters += sum(weights for weights, _ in convolutions) + projection
             outputs += height * width * after
             before = after
     return Layers(tuple(residual), rest + before * classes, outputs, parameters + before * classes)
+
+
+def _block(
+    network: ResNet, before: int, inside: int, entered: int, left: int
+) -> tuple[tuple[tuple[int, int], ...], int]:
+    """Weights and output places of each convolution in a residual branch, and the channels of what leaves it."""
+    if network.block == "basic":
+        return ((9 * before * inside, left), (9 * inside * inside, left)), inside
+    after = BOTTLENECK * inside
+    return ((before * inside, entered), (9 * inside * inside, left), (inside * after, left)), after
+
+
+def halved(size: int) -> int:
+    """Pixels a side after a convolution or pooling of stride 2 that pads."""
+    return math.ceil(size / 2)
 
 
 def _plain(network: VGG, height: int, width: int, channels: int, classes: int) -> Layers:
@@ -131,7 +167,7 @@ def _plain(network: VGG, height: int, width: int, channels: int, classes: int) -
 
 def work(config: Config, data: Images, rule: str, network: str, experiment: Experiment | None = None) -> float:
     """Multiply-adds of one job of a rule: train, predictions, lesions or gradients."""
-    made_of = config.networks[network]
+    made_of = described(config, network)
     count = layers(made_of, data.shape, data.classes)
     match rule:
         case "train":
@@ -151,6 +187,16 @@ def work(config: Config, data: Images, rule: str, network: str, experiment: Expe
             products = (asked.samples_per_length + 1) * (len(count.residual) + 1) / 2  # times the network's depth
             return 2 * asked.batches * asked.batch_size * count.forward * products  # BN in train and in eval mode
     raise ValueError(f"rule {rule} has no cost of its own")
+
+
+def described(config: Config, network: str) -> ResNet | VGG:
+    """A network whose layers the config tells. Raises InputError for a pretrained one, which it only names."""
+    made_of = config.networks[network]
+    if isinstance(made_of, Pretrained):
+        raise InputError(
+            f"networks.{network}: the layers of {made_of.name} are not in the config, so nothing is estimated"
+        )
+    return made_of
 
 
 def _wirings(config: Config, network: str, experiment: Experiment) -> int:
@@ -192,8 +238,7 @@ def rates(results: Path) -> dict[Kind, Rate]:
         known[kind] = Rate(median, f"median of {len(timed)} jobs on {hardware}")
     for rule, gflops in DEFAULT_GFLOPS.items():
         known.setdefault((rule, "cpu"), Rate(gflops, f"constant measured on {MEASURED_ON}"))
-        assumed = Rate(GPU_CORES * known[rule, "cpu"].gflops, f"assumed, not measured: {GPU_CORES} CPU cores")
-        known.setdefault((rule, "gpu"), assumed)
+        known.setdefault((rule, "gpu"), Rate(GPU_GFLOPS[rule], "assumed, not measured"))
     return known
 
 
@@ -231,7 +276,8 @@ def jobs(config: Config) -> Iterator[Job]:
         for experiment, networks in _studies(config).items():
             for network in networks:
                 yield "lesions", network, seed, experiment
-        yield "gradients", config.gradients.network, seed, None
+        if config.gradients.network is not None:
+            yield "gradients", config.gradients.network, seed, None
 
 
 def _studies(config: Config) -> dict[Experiment, tuple[str, ...]]:
@@ -256,6 +302,9 @@ class Costs:
 
     def __init__(self, config: Config, results: Path = Path("results")) -> None:
         self.config, self.images, self.rates = config, images(config, results), rates(results)
+        self.layers = {
+            name: layers(described(config, name), self.images.shape, self.images.classes) for name in config.networks
+        }
 
     def seconds(self, rule: str, network: str, experiment: Experiment | None = None, device: str = "cpu") -> float:
         """Seconds that one job takes on its threads, or on a GPU."""
@@ -266,22 +315,16 @@ class Costs:
 
     def memory_mb(self, rule: str, network: str, device: str = "cpu") -> int:
         """Memory of one job on the CPU's side, generously."""
-        height, width, channels = self.images.shape
-        data = (self.images.train + self.images.test) * height * width * channels
         if device == "gpu":  # activations lie there
-            return GPU_MB + round(2 * data / 1e6)
-        count = layers(self.config.networks[network], self.images.shape, self.images.classes)
+            return GPU_MB + round(2 * self.images.bytes / 1e6)
         followed = {"train": self.config.training.batch_size, "gradients": self.config.gradients.batch_size}
         held = KEPT * followed[rule] if rule in followed else self.config.evaluation.batch_size
-        return BASE_MB + round((2 * data + 4 * held * count.outputs) / 1e6)
+        return BASE_MB + round((2 * self.images.bytes + 4 * held * self.layers[network].outputs) / 1e6)
 
     def disk_mb(self) -> float:
         """What the run's folder will hold: images, checkpoints, and 5 MB of tables, figures and records per seed."""
-        height, width, channels = self.images.shape
-        data = (self.images.train + self.images.test) * (height * width * channels + 8)
-        counts = [layers(made_of, self.images.shape, self.images.classes) for made_of in self.config.networks.values()]
-        weights = sum(count.parameters for count in counts)
-        return (data + len(self.config.seeds) * (4 * weights + 5e6)) / 1e6
+        weights = sum(count.parameters for count in self.layers.values())
+        return (self.images.bytes + len(self.config.seeds) * (4 * weights + 5e6)) / 1e6
 
     def stages(self, device: str) -> dict[str, tuple[int, float]]:
         """Jobs and hours by stage; a lesion study is one. Hours of one core each, or of a GPU."""

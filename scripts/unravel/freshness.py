@@ -41,6 +41,7 @@ class Stage:
 STAGES = {
     "prepare_data": Stage("prepare_data", lambda config, *_: config.dataset_part(), "dataset."),
     "train": Stage("train", lambda config, network, _: config.training_part(network)),
+    "fetch_weights": Stage("fetch_weights", lambda config, network, _: config.training_part(network)),
     "predict": Stage("predictions", lambda config, *_: config.prediction_part()),
     "measure_lesions": Stage("lesions", lambda config, _, experiment: config.lesion_part(experiment)),  # type: ignore[arg-type]
     "measure_gradients": Stage("gradients", lambda config, *_: config.gradient_part(), "gradients."),
@@ -52,19 +53,20 @@ STAGES = {
     "judge_claims": Stage("claims", lambda *_: {}),
 }
 
-# The networks that the config wants in each figure, and in the claims.
-SHOWN: dict[str, Callable[[Config], Iterable[str]]] = {
-    "figures/unraveled-view": lambda config: [],
-    "figures/unraveled-deletion": lambda config: [],
-    "figures/single-deletion": lambda config: config.deletions.figure_3,
-    "figures/random-deletion": lambda config: config.random_deletions.networks,
-    "figures/reordering": lambda config: config.reorderings.networks,
-    "figures/path-gradients": lambda config: [config.gradients.network],
-    "figures/paths-left": lambda config: [config.gradients.network],
-    "figures/stochastic-depth": lambda config: config.deletions.figure_8,
-    "figures/test-errors": lambda config: config.networks,
-    "figures/training-curves": lambda config: config.networks,
-    "figures/class-overview": lambda config: [],
+# The networks that the config wants in each figure, and in the claims; None: it does not want that figure.
+SHOWN: dict[str, Callable[[Config], Iterable[str] | None]] = {
+    "figures/unraveled-view": lambda config: [] if config.whole else None,
+    "figures/unraveled-deletion": lambda config: [] if config.whole else None,
+    "figures/single-deletion": lambda config: config.deletions.figure_3 or None,
+    "figures/imagenet-deletion": lambda config: config.deletions.figure_4 or None,
+    "figures/random-deletion": lambda config: config.random_deletions.networks or None,
+    "figures/reordering": lambda config: config.reorderings.networks or None,
+    "figures/path-gradients": lambda config: [config.gradients.network] if config.gradients.network else None,
+    "figures/paths-left": lambda config: [config.gradients.network] if config.gradients.network else None,
+    "figures/stochastic-depth": lambda config: config.deletions.figure_8 or None,
+    "figures/test-errors": lambda config: config.networks if config.whole else None,
+    "figures/training-curves": lambda config: config.trained if config.whole else None,
+    "figures/class-overview": lambda config: [] if config.whole else None,
     "claims": lambda config: config.networks,
 }
 
@@ -117,7 +119,8 @@ class Checkout:
 def assess(run: Path, records: Records, checkout: Checkout) -> list[Freshness]:
     """The state of every figure, the claims and every checkpoint: those of the present config and those on record."""
     config = checkout.config
-    wanted = [*SHOWN, *(f"checkpoints/{name}/seed{seed}" for name in config.networks for seed in config.seeds)]
+    shown = [name for name, networks in SHOWN.items() if networks(config) is not None]
+    wanted = [*shown, *(f"checkpoints/{name}/seed{seed}" for name in config.networks for seed in config.seeds)]
     kept = [name for name in records if name.startswith(("figures/", "checkpoints/"))]
     return [_result(run, name, records, checkout) for name in dict.fromkeys([*wanted, *kept])]
 
@@ -257,7 +260,7 @@ def _changed_settings(name: str, record: Record, checkout: Checkout) -> list[Rea
     stage = STAGES[script]
     if stage.part is None:
         return []
-    if network not in checkout.config.networks and script in ("train", "count_paths"):
+    if network not in checkout.config.networks and script in ("train", "fetch_weights", "count_paths"):
         return [Reason("stale", f"{checkout.config_path}: networks.{network} is no longer there")]
     part = stage.part(checkout.config, network, lineage.option(record, "--experiment") or "")
     was, now = flat(record["settings"]), flat(json.loads(json.dumps(part)))
@@ -317,7 +320,7 @@ def _not_asked_for(name: str, records: Records, checkout: Checkout) -> list[Reas
     made_by, reasons = lineage.makers(records), []
     inputs = {made_by[input] for input in records[name]["inputs"] if input in made_by}
     shown = {_network(job, records[job]) for job in inputs if lineage.script(records[job]) != "prepare_data"}
-    wanted = set(SHOWN[name](config))
+    wanted = set(SHOWN[name](config) or ())
     if shown != wanted and wanted:
         reasons.append(Reason("stale", f"{path}: networks shown were {_list(shown)}, are {_list(wanted)}"))
     jobs = {file["maker"] for file in lineage.trace(records[name], records)} - {None}

@@ -7,14 +7,14 @@ import torch
 
 from unravel import paths
 from unravel.config import Gradients
-from unravel.data.batches import Split
+from unravel.data.batches import AnySplit
 from unravel.networks import Network
 
 LOG_10 = math.log(10)
 
 
 def by_length(
-    network: Network, split: Split, settings: Gradients, generator: torch.Generator
+    network: Network, split: AnySplit, settings: Gradients, generator: torch.Generator
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Measure batches of training images, without augmentation, with BN in train mode and in eval mode.
 

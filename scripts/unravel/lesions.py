@@ -9,7 +9,7 @@ import torch
 from scipy.stats import kendalltau
 
 from unravel.config import Deletions, RandomDeletions, Reorderings
-from unravel.data.batches import Split, random_generator
+from unravel.data.batches import AnySplit, random_generator
 from unravel.files import InputError
 from unravel.networks import Block, Network, Wiring
 from unravel.wiring import Sweep, delete, evaluate, swap
@@ -19,7 +19,7 @@ STUDIES = (Deletions, RandomDeletions, Reorderings)  # the place in this list se
 
 
 def measure(
-    network: Network, split: Split, classes: int, study: Study, batch_size: int, *, name: str, seed: int
+    network: Network, split: AnySplit, classes: int, study: Study, batch_size: int, *, name: str, seed: int
 ) -> tuple[pd.DataFrame, dict[str, float]]:
     """One lesion study of one network, its random draws those of `seed`.
 
@@ -46,7 +46,7 @@ def measure(
     return table, facts
 
 
-def single_deletions(network: Network, split: Split, classes: int, batch_size: int) -> tuple[pd.DataFrame, Sweep]:
+def single_deletions(network: Network, split: AnySplit, classes: int, batch_size: int) -> tuple[pd.DataFrame, Sweep]:
     """Delete each block in turn (section 4.1, Figure 3).
 
     Columns: deleted_position (1-based, as a reader counts; 0: nothing deleted), downsampling, wrong_images,
@@ -64,7 +64,7 @@ def single_deletions(network: Network, split: Split, classes: int, batch_size: i
 
 
 def random_deletions(
-    network: Network, split: Split, settings: RandomDeletions, batch_size: int, generator: torch.Generator
+    network: Network, split: AnySplit, settings: RandomDeletions, batch_size: int, generator: torch.Generator
 ) -> tuple[pd.DataFrame, Sweep]:
     """Delete k random distinct blocks at once, for k from 0 to `most`, several draws each (section 4.2, Figure 5a).
 
@@ -94,7 +94,7 @@ def random_deletions(
 
 
 def reorderings(
-    network: Network, split: Split, settings: Reorderings, batch_size: int, generator: torch.Generator
+    network: Network, split: AnySplit, settings: Reorderings, batch_size: int, generator: torch.Generator
 ) -> tuple[pd.DataFrame, Sweep]:
     """Swap k random pairs of blocks of equal shape, for k from 0 to `most`, several draws each (section 4.3, Fig. 5b).
 

@@ -11,14 +11,14 @@ import pandas as pd
 import torch
 from torch import nn
 
-from unravel.data.batches import Split
+from unravel.data.batches import AnySplit
 from unravel.networks import Block, Network, for_inference
 
 
 def by_convention(
     network: Network,
-    train_split: Split,
-    test_split: Split,
+    train_split: AnySplit,
+    test_split: AnySplit,
     batch_size: int,
     precision: str,
     generator: torch.Generator,
@@ -34,7 +34,7 @@ def by_convention(
         conventions["recomputed"] = with_recomputed_statistics(
             conventions["unscaled"], train_split, batch_size, generator
         )
-    device = test_split.images.device
+    device = test_split.labels.device
     tables = []
     for name, version in conventions.items():
         predicted = predict(for_inference(version, precision, device), test_split, batch_size)
@@ -45,7 +45,7 @@ def by_convention(
 
 
 @torch.inference_mode()
-def predict(network: Network, split: Split, batch_size: int) -> list[int]:
+def predict(network: Network, split: AnySplit, batch_size: int) -> list[int]:
     """The most likely class of each image, in order."""
     dtype = next(network.parameters()).dtype
     batches = [network(images.to(dtype)).argmax(dim=1) for images, _ in split.batches(batch_size)]
@@ -63,14 +63,16 @@ def unscaled(network: Network) -> Network:
 
 
 @torch.no_grad()
-def with_recomputed_statistics(network: Network, split: Split, batch_size: int, generator: torch.Generator) -> Network:
+def with_recomputed_statistics(
+    network: Network, split: AnySplit, batch_size: int, generator: torch.Generator
+) -> Network:
     """A copy whose batch normalisation uses the mean statistics of random batches, with all blocks running."""
-    renewed = copy.deepcopy(network).to(split.images.device).train()
+    renewed = copy.deepcopy(network).to(split.labels.device).train()
     for module in renewed.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.reset_running_stats()
             module.momentum = None  # the mean over batches instead of a moving average
     # Shuffled: class folders come in the order of their classes, and a batch of one class varies too little.
     for index in torch.split(torch.randperm(len(split.labels), generator=generator), batch_size):
-        renewed(split.normalised(index.to(split.images.device)))
+        renewed(split.normalised(index.to(split.labels.device)))
     return renewed.eval()

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from unravel.config import Training
+from unravel.distributed import ALONE, Group, unshared
 from unravel.networks import Network, Wiring
 
 EAGER_STEPS = 3  # before the capture: libraries set up their workspaces and choose kernels in the first ones
@@ -24,10 +25,15 @@ Capture = Callable[[Callable[[], Outcome]], tuple[Outcome, Callable[[], None]]]
 
 
 class Step:
-    """Forward, backward and update of `network` on one batch, with bf16 autocast if the recipe says so."""
+    """Forward, backward and update of `network` on one batch, with bf16 autocast if the recipe says so.
 
-    def __init__(self, network: Network, settings: Training) -> None:
+    A batch in parts is computed part by part, their gradients added up; each process of `group` has its share of them.
+    """
+
+    def __init__(self, network: Network, settings: Training, group: Group = ALONE, same_blocks: bool = True) -> None:
         self.network = network
+        self.model = group.averaging(network, same_parameters=same_blocks)
+        self.parts = settings.parts // group.size
         self.device = next(network.parameters()).device
         self.precision = settings.precision
         self.optimizer = torch.optim.SGD(
@@ -50,11 +56,20 @@ class Step:
     def compute(self, images: Tensor, labels: Tensor, wiring: Wiring) -> Outcome:
         """The step at the learning rate that is set."""
         self.optimizer.zero_grad()  # to None: a block that is not trained on this batch is left as it is
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            logits = self.network(images, wiring)
-        loss = cross_entropy(logits.float(), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
+        parts = list(zip(images.chunk(self.parts), labels.chunk(self.parts), strict=True))
+        with unshared(self.model):  # processes average their gradients once, with the last part
+            outcomes = [self.backward(*part, wiring) for part in parts[:-1]]
+        outcomes.append(self.backward(*parts[-1], wiring))
         self.optimizer.step()
+        losses, wrong = zip(*outcomes, strict=True)
+        return torch.stack(losses).sum(), torch.stack(wrong).sum()
+
+    def backward(self, images: Tensor, labels: Tensor, wiring: Wiring) -> Outcome:
+        """Add a part's share of the gradient to what is there."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            logits = self.model(images, wiring)
+        loss = cross_entropy(logits.float(), labels) / self.parts
+        loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach(), (logits.argmax(dim=1) != labels).sum()
 
 

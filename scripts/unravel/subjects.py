@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from unravel import checkpoints
-from unravel.data.batches import Split
+from unravel.data.batches import AnySplit
 from unravel.data.preparation import Manifest
 from unravel.files import InputError
 from unravel.networks import Network, named
@@ -85,16 +85,17 @@ def _checkpoint(
     return fit_to
 
 
-def normalised_for(subject: Subject, split: Split) -> Split:
+def normalised_for(subject: Subject, split: AnySplit) -> AnySplit:
     """The split, its images normalised as the subject needs them.
 
     Raises InputError if mean or std do not have one value per channel, or a std is not above 0.
     """
-    channels, device = split.images.shape[-1], split.images.device
+    channels, device = len(split.mean), split.labels.device
     for option, values in (("--mean", subject.mean), ("--std", subject.std)):
         if len(values) != channels:
             raise InputError(f"{option}: {len(values)} given, expected one for each of the images' {channels} channels")
     if min(subject.std) <= 0:
         raise InputError(f"--std: {min(subject.std)} is not above 0, but images are divided by it")
     mean, std = (torch.tensor(values, device=device) for values in (subject.mean, subject.std))
+    assert dataclasses.is_dataclass(split)
     return dataclasses.replace(split, mean=mean, std=std)

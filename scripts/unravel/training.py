@@ -17,7 +17,8 @@ from torch import Tensor
 
 from unravel import checkpoints
 from unravel.config import AllBlocks, BlockSampling, ExactlyBlocks, Training
-from unravel.data.batches import Split, draw_epoch, random_generator, training_batch
+from unravel.data.batches import AnySplit, random_generator
+from unravel.distributed import ALONE, Group
 from unravel.files import InputError
 from unravel.networks import Network, Wiring, for_inference
 from unravel.steps import CapturedStep, Step
@@ -63,8 +64,8 @@ class Saving:
 
 def train(
     network: Network,
-    train_split: Split,
-    test_split: Split,
+    train_split: AnySplit,
+    test_split: AnySplit,
     settings: Training,
     sampling: BlockSampling,
     seed: int,
@@ -72,25 +73,30 @@ def train(
     report: Callable[[Epoch, float], None],
     before_step: Callable[[], None] = lambda: None,
     stop: Callable[[], bool] = lambda: False,
+    group: Group = ALONE,
 ) -> list[Epoch]:
     """Train `network` in place and return its history; call `report` with each epoch and its images per second.
 
     `before_step` is called and `stop` is asked before every step; once `stop` says yes, the state is saved and Stopped
-    raised. Raises InputError if the loss stops being finite or stays at chance.
+    raised. All processes of `group` call this alike; the first one saves, and its BN statistics are kept.
+    Raises InputError if the loss stops being finite or stays at chance.
     """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    same_blocks = isinstance(sampling, AllBlocks) and train_split.labels.is_cuda
-    step = CapturedStep(network, settings) if same_blocks else Step(network, settings)
+    same_blocks = isinstance(sampling, AllBlocks)
+    if same_blocks and train_split.labels.is_cuda and group.size == 1:
+        step: Step = CapturedStep(network, settings)
+    else:
+        step = Step(network, settings, group, same_blocks)
     progress = resume(network, step.optimizer, saving)
     history = progress.history
     steps = steps_per_epoch(len(train_split.labels), settings)
     for epoch in range(len(history) + 1, settings.epochs + 1):
         clock, steps_before = time.perf_counter(), len(progress.losses)
-        progress = train_epoch(step, train_split, settings, sampling, seed, progress, before_step, stop)
+        progress = train_epoch(step, train_split, settings, sampling, seed, progress, before_step, stop, group)
         losses = progress.losses.tolist()  # waits for the device, so the clock tells the truth
         seconds = time.perf_counter() - clock
         if len(losses) < steps:
-            save_state(network, step.optimizer, saving, progress)
+            save_state(network, step.optimizer, saving, progress, group)
             raise Stopped(f"stopped before step {len(losses) + 1} of {steps} in epoch {epoch} of {settings.epochs}")
         check_losses(losses, epoch, settings)
         history.append(
@@ -100,14 +106,14 @@ def train(
                 learning_rate=learning_rate(epoch * steps - 1, settings.epochs * steps, settings),
                 train_loss=float(progress.losses.mean()),
                 train_error_percent=100 * int(progress.wrong) / len(train_split.labels),
-                test_error_percent=test_error(network, test_split),
+                test_error_percent=test_error(network, test_split, group),
             )
         )
         check_progress(history, train_split, settings)
         report(history[-1], len(train_split.labels) * (1 - steps_before / steps) / seconds)
         progress = at_epoch_start(history)
         if epoch % saving.every == 0 and epoch < settings.epochs:
-            save_state(network, step.optimizer, saving, progress)
+            save_state(network, step.optimizer, saving, progress, group)
     return history
 
 
@@ -118,13 +124,14 @@ def at_epoch_start(history: list[Epoch]) -> Progress:
 
 def train_epoch(
     take_step: Step,
-    split: Split,
+    split: AnySplit,
     settings: Training,
     sampling: BlockSampling,
     seed: int,
     progress: Progress,
     before_step: Callable[[], None],
     stop: Callable[[], bool],
+    group: Group = ALONE,
 ) -> Progress:
     """The rest of one pass over the training images; not all of it if `stop` says so."""
     network = take_step.network.train()
@@ -132,26 +139,38 @@ def train_epoch(
     epoch, done = len(progress.history) + 1, len(progress.losses)
     steps = steps_per_epoch(n_images, settings)
     generator = random_generator(seed, epoch)
-    draws = draw_epoch(n_images, settings.augmentation, generator, device)
+    shares = (share(step, n_images, settings, group) for step in range(done, steps))
+    batches = split.training_batches(settings.augmentation, generator, shares)
     wirings = draw_wirings(network, sampling, steps, generator)
     losses = torch.zeros(steps, device=device)
-    losses[:done] = progress.losses.to(device)
-    wrong = progress.wrong.to(device)
+    wrong = torch.zeros((), dtype=torch.long, device=device)
+    step = done
     for step in range(done, steps):
         before_step()
-        if stop():
-            return Progress(progress.history, losses[:step], wrong)
-        start = step * settings.batch_size
-        images, labels = training_batch(split, draws, settings.augmentation.pad, start, start + settings.batch_size)
+        if group.any(stop()):
+            break
+        images, labels = next(batches)
         rate = learning_rate((epoch - 1) * steps + step, settings.epochs * steps, settings)
         losses[step], step_wrong = take_step(images, labels, wirings[step], rate)
         wrong = wrong + step_wrong  # stays on the device: no step waits for it
-    return Progress(progress.history, losses, wrong)
+    else:
+        step = steps
+    losses = group.total(losses) / group.size
+    losses[:done] = progress.losses.to(device)
+    return Progress(progress.history, losses[:step], group.total(wrong) + progress.wrong.to(device))
 
 
 def steps_per_epoch(n_images: int, settings: Training) -> int:
-    """Steps in an epoch; a last batch of one image is left out, since BN has no variance there."""
-    return n_images // settings.batch_size + (n_images % settings.batch_size > 1)
+    """Steps in an epoch; a last batch with one image a part is left out, since BN has no variance there."""
+    return n_images // settings.batch_size + (n_images % settings.batch_size // settings.parts > 1)
+
+
+def share(step: int, n_images: int, settings: Training, group: Group) -> slice:
+    """Which images, in the epoch's order, a process takes at a step. What does not fill equal parts is left out."""
+    start = step * settings.batch_size
+    n_parts = settings.parts
+    each = min(settings.batch_size, n_images - start) // n_parts * (n_parts // group.size)
+    return slice(start + group.rank * each, start + (group.rank + 1) * each)
 
 
 def learning_rate(step: int, total_steps: int, settings: Training) -> float:
@@ -175,10 +194,13 @@ def draw_wirings(network: Network, sampling: BlockSampling, steps: int, generato
     return [tuple(enumerate(row)) for row in on.tolist()]
 
 
-def test_error(network: Network, split: Split) -> float:
-    """Percent of test images wrong, in fp32 with nothing deleted."""
+def test_error(network: Network, split: AnySplit, group: Group) -> float:
+    """Percent of test images wrong, in fp32 with nothing deleted; each process counts its share of them."""
+    group.copy_from_first(network.buffers())
     fast = for_inference(network, "fp32", split.labels.device)
-    return evaluate(fast, [network.intact], split.batches(EVALUATION_BATCH)).error_percent[0]
+    images = split.portion(slice(group.rank, None, group.size), EVALUATION_BATCH)
+    (wrong,) = evaluate(fast, [network.intact], images).wrong
+    return 100 * int(group.total(torch.tensor(wrong))) / len(split.labels)
 
 
 def check_losses(losses: list[float], epoch: int, settings: Training) -> None:
@@ -192,7 +214,7 @@ def check_losses(losses: list[float], epoch: int, settings: Training) -> None:
             )
 
 
-def check_progress(history: list[Epoch], split: Split, settings: Training) -> None:
+def check_progress(history: list[Epoch], split: AnySplit, settings: Training) -> None:
     """Raise InputError if after a quarter of the epochs, and at least 5, no epoch's loss was clearly under chance."""
     if len(history) != max(5, math.ceil(settings.epochs / 4)):
         return
@@ -206,8 +228,16 @@ def check_progress(history: list[Epoch], split: Split, settings: Training) -> No
         )
 
 
-def save_state(network: Network, optimizer: torch.optim.SGD, saving: Saving, progress: Progress) -> None:
-    """Save weights, BN statistics, momentum and progress."""
+def save_state(
+    network: Network, optimizer: torch.optim.SGD, saving: Saving, progress: Progress, group: Group = ALONE
+) -> None:
+    """Save weights, BN statistics, momentum and progress, those of the first process, while the others wait."""
+    if group.first:
+        _write_state(network, optimizer, saving, progress)
+    group.wait()
+
+
+def _write_state(network: Network, optimizer: torch.optim.SGD, saving: Saving, progress: Progress) -> None:
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     tensors |= {"progress.losses": progress.losses, "progress.wrong": progress.wrong}
     for name, parameter in network.named_parameters():

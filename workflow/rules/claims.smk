@@ -10,7 +10,7 @@ rule claims:
             lesion_tables("reorderings", CONFIG.reorderings.networks),
             expand(
                 [rules.gradients.output.sampled, rules.gradients.output.exact],
-                network=CONFIG.gradients.network,
+                network=GRADIENT_NETWORKS,
                 seed=CONFIG.seeds,
             ),
             expand(rules.predictions.output.table, network=CONFIG.networks, seed=CONFIG.seeds),

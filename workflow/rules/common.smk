@@ -95,6 +95,8 @@ onstart:
         partial.write_text(settings.to_yaml(CONFIG), encoding="utf-8")
 
 
+# One network, or none in a run that follows no gradient.
+GRADIENT_NETWORKS = [CONFIG.gradients.network] if CONFIG.gradients.network else []
 LESIONS = "<run>/measurements/{experiment}/{network}-seed{seed}.csv"
 
 
@@ -113,3 +115,4 @@ def about_figure(wildcards, output):
     for entry in yaml.safe_load(catalogue.read_text(encoding="utf-8")):
         if entry.get("slug") == Path(output.svg).stem:
             return f"{entry['label']}. {entry['title']}. {entry['note']}"
+    return f"{Path(output.svg).stem}, a figure of a run without an article"  # Figure 4

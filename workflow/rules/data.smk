@@ -13,12 +13,15 @@ rule prefetch:
         "python scripts/fetch_data.py --config {params.config} 2> {log}"
 
 
-# The images, as uint8 tensors with a manifest that says what they are.
+# The images, as uint8 tensors with a manifest that says what they are; ImageNet's stay where they are, and are listed.
+SPLITS = "csv" if CONFIG.dataset.source == "imagenet" else "safetensors"
+
+
 rule prepare_data:
     output:
         manifest="<data>/manifest.json",
-        train="<data>/train.safetensors",
-        test="<data>/test.safetensors",
+        train=f"<data>/train.{SPLITS}",
+        test=f"<data>/test.{SPLITS}",
         record=f"<run>/jobs/data/{CONFIG.dataset.name}.json",
     log:
         "<run>/logs/data.log",

@@ -50,6 +50,17 @@ use rule figure_3 as figure_2 with:
         "Draw Figure 2: the paths that deleting one block leaves"
 
 
+use rule figure_3 as figure_4 with:
+    input:
+        module="scripts/unravel/figures/single_deletion.py",
+        shared=SHARED_CODE,
+        data=lesion_tables("deletions", CONFIG.deletions.figure_4),
+    pathvars:
+        figure="imagenet-deletion",
+    message:
+        "Draw Figure 4: the error after each single deletion, on ImageNet"
+
+
 use rule figure_3 as figure_5a with:
     input:
         module="scripts/unravel/figures/random_deletion.py",
@@ -79,7 +90,7 @@ use rule figure_3 as figure_6 with:
         shared=SHARED_CODE,
         data=expand(
             [rules.gradients.output.sampled, rules.gradients.output.exact, rules.count_paths.output.table],
-            network=CONFIG.gradients.network,
+            network=GRADIENT_NETWORKS,
             seed=CONFIG.seeds,
         ),
     pathvars:
@@ -92,7 +103,7 @@ use rule figure_3 as figure_7 with:
     input:
         module="scripts/unravel/figures/paths_left.py",
         shared=SHARED_CODE,
-        data=expand(rules.count_paths.output.table, network=CONFIG.gradients.network),
+        data=expand(rules.count_paths.output.table, network=GRADIENT_NETWORKS),
     pathvars:
         figure="paths-left",
     message:
@@ -125,7 +136,7 @@ use rule figure_3 as figure_training with:
     input:
         module="scripts/unravel/figures/training_curves.py",
         shared=SHARED_CODE,
-        data=expand(rules.train.output.history, network=CONFIG.networks, seed=CONFIG.seeds),
+        data=expand(rules.train.output.history, network=CONFIG.trained, seed=CONFIG.seeds),
     pathvars:
         figure="training-curves",
     message:
@@ -143,16 +154,25 @@ use rule figure_3 as figure_classes with:
         "Draw an overview of the classes"
 
 
+# Figures of an experiment that no network was named for are left out.
 FIGURES = [
-    rules.figure_1.output,
-    rules.figure_2.output,
-    rules.figure_3.output,
-    rules.figure_5a.output,
-    rules.figure_5b.output,
-    rules.figure_6.output,
-    rules.figure_7.output,
-    rules.figure_8.output,
-    rules.figure_errors.output,
-    rules.figure_training.output,
-    rules.figure_classes.output,
+    figure
+    for networks, figure in (
+        (CONFIG.deletions.figure_3, rules.figure_3.output),
+        (CONFIG.deletions.figure_4, rules.figure_4.output),
+        (CONFIG.random_deletions.networks, rules.figure_5a.output),
+        (CONFIG.reorderings.networks, rules.figure_5b.output),
+        (GRADIENT_NETWORKS, rules.figure_6.output),
+        (GRADIENT_NETWORKS, rules.figure_7.output),
+        (CONFIG.deletions.figure_8, rules.figure_8.output),
+    )
+    if networks
 ]
+if CONFIG.whole:
+    FIGURES += [
+        rules.figure_1.output,
+        rules.figure_2.output,
+        rules.figure_errors.output,
+        rules.figure_training.output,
+        rules.figure_classes.output,
+    ]

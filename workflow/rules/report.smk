@@ -6,7 +6,12 @@ rule report:
         ),
         module=[f"scripts/unravel/{module}.py" for module in ("article", "graphs", "pages", "panels", "references")],
         data=[rules.prepare_data.output.manifest, rules.prepare_data.output.record],
-        training=expand(rules.train.output, network=CONFIG.networks, seed=CONFIG.seeds),
+        training=[
+            expand(
+                [rules.train.output.checkpoint, rules.train.output.record], network=CONFIG.networks, seed=CONFIG.seeds
+            ),
+            expand(rules.train.output.history, network=CONFIG.trained, seed=CONFIG.seeds),
+        ],
         figures=FIGURES,
         claims=rules.claims.output,
     output:
@@ -28,7 +33,7 @@ rule report:
 # What the records of all jobs say, for machines; no job reads it.
 rule provenance:
     input:
-        report=rules.report.output,
+        report=rules.report.output if CONFIG.whole else FIGURES,
         claims=rules.claims.output.claims,
         module="scripts/unravel/provenance.py",
     output:

@@ -1,4 +1,7 @@
-# One job per network and seed.
+# One job per network and seed: a network is trained, or its weights are fetched.
+NONE = "(?!)"  # what no name matches
+
+
 rule train:
     input:
         data=rules.prepare_data.output.manifest,
@@ -8,13 +11,15 @@ rule train:
         record="<run>/jobs/checkpoints/{network}/seed{seed}.json",
     log:
         "<run>/logs/train/{network}-seed{seed}.log",
+    wildcard_constraints:
+        network="|".join(CONFIG.trained) or NONE,
     conda:
         "../envs/torch.yaml"
-    threads: CONFIG.execution.threads
+    threads: CONFIG.execution.processes * (CONFIG.execution.threads + CONFIG.execution.workers)
     resources:
         runtime=runtime("train"),
         mem_mb=memory("train"),
-        gpu=GPUS,
+        gpu=GPUS * CONFIG.execution.processes,
     params:
         config=RESOLVED,
         part=lambda wildcards: CONFIG.training_part(wildcards.network),
@@ -24,3 +29,26 @@ rule train:
         "python scripts/train.py --config {params.config} --data {input.data} --network {wildcards.network}"
         " --seed {wildcards.seed} --checkpoint {output.checkpoint} --history {output.history}"
         " --record {output.record} 2> {log}"
+
+
+rule fetch_weights:
+    input:
+        data=rules.prepare_data.output.manifest,
+    output:
+        checkpoint=rules.train.output.checkpoint,
+        record=rules.train.output.record,
+    log:
+        "<run>/logs/fetch_weights/{network}-seed{seed}.log",
+    wildcard_constraints:
+        network="|".join(set(CONFIG.networks) - set(CONFIG.trained)) or NONE,
+    conda:
+        "../envs/torch.yaml"
+    threads: CONFIG.execution.threads + CONFIG.execution.workers
+    params:
+        config=RESOLVED,
+        part=lambda wildcards: CONFIG.training_part(wildcards.network),
+    message:
+        "Fetch the weights of {wildcards.network}"
+    shell:
+        "python scripts/fetch_weights.py --config {params.config} --data {input.data} --network {wildcards.network}"
+        " --seed {wildcards.seed} --checkpoint {output.checkpoint} --record {output.record} 2> {log}"

@@ -23,9 +23,11 @@ from unravel.config.sections import (
     Experiment,
     Folder,
     Gradients,
+    ImageNet,
     LinearSurvival,
     Name,
     NetworkSettings,
+    Pretrained,
     RandomDeletions,
     Reorderings,
     ResNet,
@@ -51,9 +53,11 @@ __all__ = [
     "Experiment",
     "Folder",
     "Gradients",
+    "ImageNet",
     "LinearSurvival",
     "Name",
     "NetworkSettings",
+    "Pretrained",
     "RandomDeletions",
     "Reorderings",
     "ResNet",
@@ -71,7 +75,9 @@ class Config(Settings):
     """A run. The keys below are the sections of a config file."""
 
     run: Name = Field(description="Name of the run: everything is written to `results/<run>`.")
-    scale: Literal["ci", "demo", "short", "paper"] = Field(description="Said at the top of the report and on figures.")
+    scale: Literal["ci", "demo", "short", "own", "paper"] = Field(
+        description="Said at the top of the report and on figures."
+    )
     dataset: Dataset = Field(description="The images.")
     networks: dict[Name, NetworkSettings] = Field(min_length=1, description="The networks to train, by name.")
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = Field(
@@ -99,14 +105,14 @@ class Config(Settings):
             "deletions": self.deletions.networks,
             "random_deletions": self.random_deletions.networks,
             "reorderings": self.reorderings.networks,
-            "gradients": (self.gradients.network,),
+            "gradients": tuple(filter(None, [self.gradients.network])),
         }
         for section, names in named.items():
             for name in names:
                 if name not in self.networks:
                     raise ValueError(f"{section} names network '{name}'; networks has {', '.join(self.networks)}")
-        if not isinstance(self.networks[self.gradients.network], ResNet):
-            raise ValueError(f"gradients.network is '{self.gradients.network}', which has no skip connections")
+        if self.gradients.network and not isinstance(self.networks[self.gradients.network], ResNet):
+            raise ValueError(f"gradients.network is '{self.gradients.network}', which is not of architecture resnet")
         for name in self.random_deletions.networks:
             if self.random_deletions.most > self.networks[name].n_blocks:
                 raise ValueError(
@@ -114,6 +120,27 @@ class Config(Settings):
                     f"{self.networks[name].n_blocks} blocks to delete"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _processes_share_the_parts(self) -> "Config":
+        if self.training.parts % self.execution.processes:
+            raise ValueError(
+                f"execution.processes is {self.execution.processes}, which does not divide the {self.training.parts} "
+                "parts of a batch; choose training.parts as a multiple of it"
+            )
+        return self
+
+    @property
+    def whole(self) -> bool:
+        """Whether the run makes all of the paper's experiments but ImageNet's, which the report tells of."""
+        deletions = self.deletions.figure_3 and self.deletions.figure_8
+        others = self.random_deletions.networks and self.reorderings.networks
+        return bool(deletions and others and self.gradients.network)
+
+    @property
+    def trained(self) -> list[str]:
+        """The networks that are trained here."""
+        return [name for name, settings in self.networks.items() if not isinstance(settings, Pretrained)]
 
     # The part of the config that decides a job's result. Rules take these as params, so that a change of one key
     # redoes just what depends on it; scripts read nothing else.
@@ -124,8 +151,10 @@ class Config(Settings):
 
     def training_part(self, network: str) -> dict[str, Any]:
         """What decides a network's checkpoint, apart from the data and the seed."""
-        network_settings = self.networks[network].model_dump(mode="json")
-        return {"network": network_settings, "training": self.training.model_dump(mode="json")}
+        part: dict[str, Any] = {"network": self.networks[network].model_dump(mode="json")}
+        if network in self.trained:
+            part["training"] = self.training.model_dump(mode="json")
+        return part
 
     def prediction_part(self) -> dict[str, Any]:
         """What decides a network's predictions, apart from the checkpoint and the data."""
@@ -143,7 +172,7 @@ class Config(Settings):
         return self.gradients.model_dump(mode="json", exclude={"network"})
 
 
-def network(config: Config, name: str) -> ResNet | VGG:
+def network(config: Config, name: str) -> ResNet | VGG | Pretrained:
     """The settings of a network. Raises InputError if the config has none of that name."""
     if name not in config.networks:
         raise InputError(f"config: networks has no '{name}'; it has {', '.join(config.networks)}")

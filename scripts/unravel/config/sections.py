@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
 Probability = Annotated[float, Field(gt=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
 
 
 class Settings(BaseModel):
@@ -85,7 +86,34 @@ class Arrays(DatasetSettings):
     test: Path = Field(description="The npz file of test images.")
 
 
-Dataset = Annotated[Digits | Download | Folder | Arrays, Field(discriminator="source")]
+class ImageNet(DatasetSettings):
+    """ImageNet, or any folder in its layout: `train/<class>/*` and `val/<class>/*` of jpeg or png images.
+
+    Images stay where they are and are decoded while they are needed, as they do not fit into memory. Training takes
+    random crops of every size, resized; tests take the centre of the resized image.
+    """
+
+    source: Literal["imagenet"]
+    name: Name = Field("imagenet", description="Folder under `data/`.")
+    path: Path = Field(description="The folder that holds `train` and `val`.")
+    classes: int = Field(1000, ge=2, description="Classes that must be there.")
+    image_size: int = Field(224, ge=4, le=1024, description="Pixels a side that a network sees.")
+    resize: int = Field(256, ge=4, le=1024, description="Pixels that a test image's shorter side is resized to.")
+    mean: tuple[float, float, float] = Field(
+        (0.485, 0.456, 0.406), description="Subtracted from each channel (0 to 1)."
+    )
+    std: tuple[Positive, Positive, Positive] = Field(
+        (0.229, 0.224, 0.225), description="What each channel is then divided by."
+    )
+
+    @model_validator(mode="after")
+    def _centre_lies_within(self) -> "ImageNet":
+        if self.resize < self.image_size:
+            raise ValueError(f"resize is {self.resize}, expected at least image_size, {self.image_size}")
+        return self
+
+
+Dataset = Annotated[Digits | Download | Folder | Arrays | ImageNet, Field(discriminator="source")]
 
 
 # --- networks -------------------------------------------------------------------------------------------------------
@@ -127,14 +155,24 @@ BlockSampling = Annotated[AllBlocks | LinearSurvival | ExactlyBlocks, Field(disc
 
 
 class ResNet(Settings):
-    """Pre-activation residual network (He et al. 2016b) with two 3x3 convolutions per block."""
+    """Pre-activation residual network (He et al. 2016b)."""
 
     architecture: Literal["resnet"]
+    block: Literal["basic", "bottleneck"] = Field(
+        "basic",
+        exclude_if=lambda block: block == "basic",
+        description="Two 3x3 convolutions per block, or a 3x3 one between two of 1x1 (a quarter as wide inside).",
+    )
+    stem: Literal["3x3", "7x7"] = Field(
+        "3x3",
+        exclude_if=lambda stem: stem == "3x3",
+        description="The first convolution; the 7x7 one, ImageNet's, and the pooling after it quarter the resolution.",
+    )
     blocks_per_stage: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (18, 18, 18), min_length=1, description="Blocks in each stage; every stage but the first halves the resolution."
     )
     channels: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        (16, 32, 64), min_length=1, description="Channels of each stage."
+        (16, 32, 64), min_length=1, description="Channels of each stage; those inside of bottleneck blocks."
     )
     block_sampling: BlockSampling = Field(
         AllBlocks(scheme="all"), description="Which blocks are trained on a batch: `all`, `linear` or `exactly`."
@@ -178,7 +216,23 @@ class VGG(Settings):
         return self
 
 
-NetworkSettings = Annotated[ResNet | VGG, Field(discriminator="architecture")]
+class Pretrained(Settings):
+    """A residual network of torchvision or timm with the weights that its library downloads; nothing is trained."""
+
+    architecture: Literal["pretrained"]
+    name: str = Field(description="Such as `timm:resnetv2_101.a1h_in1k` or `torchvision:resnet152`.")
+    blocks: int = Field(ge=1, description="Residual blocks that it must have.")
+    sha256: str | None = Field(
+        None, description="SHA-256 that its weights must have; not given, the job's record tells what it is."
+    )
+
+    @property
+    def n_blocks(self) -> int:
+        """Residual blocks."""
+        return self.blocks
+
+
+NetworkSettings = Annotated[ResNet | VGG | Pretrained, Field(discriminator="architecture")]
 
 
 # --- training and measurement ---------------------------------------------------------------------------------------
@@ -187,6 +241,11 @@ NetworkSettings = Annotated[ResNet | VGG, Field(discriminator="architecture")]
 class Augmentation(Settings):
     pad: int = Field(4, ge=0, le=64, description="Zero padding, in pixels a side, before a random crop back to size.")
     flip: bool = Field(True, description="Mirror half of the images left to right.")
+    crop_area: Probability = Field(
+        0.08,
+        exclude_if=lambda area: area == 0.08,
+        description="Source `imagenet` has no padding: least share of an image's area in its random crop.",
+    )
 
 
 class Training(Settings):
@@ -194,6 +253,12 @@ class Training(Settings):
 
     epochs: int = Field(164, ge=1, description="Passes over the training images.")
     batch_size: int = Field(128, ge=2, description="Images per step.")
+    parts: int = Field(
+        1,
+        ge=1,
+        exclude_if=lambda parts: parts == 1,
+        description="Equal parts of a batch, computed in turn or by several processes; each has its own BN statistics.",
+    )
     learning_rate: float = Field(0.1, gt=0, description="Learning rate after the warm-up.")
     milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
         (0.5, 0.75), description="Fractions of the training after which the learning rate is divided by 10."
@@ -204,6 +269,15 @@ class Training(Settings):
     weight_decay: float = Field(1e-4, ge=0, description="L2 penalty on all weights.")
     precision: Literal["fp32", "bf16"] = Field("bf16", description="Arithmetic of the forward and backward pass.")
     augmentation: Augmentation = Field(Augmentation(), description="Random changes of the training images.")
+
+    @model_validator(mode="after")
+    def _parts_are_equal(self) -> "Training":
+        if self.batch_size % self.parts or self.batch_size < 2 * self.parts:
+            raise ValueError(
+                f"batch_size {self.batch_size} has no {self.parts} equal parts of at least 2 images; change batch_size "
+                "or parts"
+            )
+        return self
 
     @field_validator("milestones")
     @classmethod
@@ -221,21 +295,20 @@ class Evaluation(Settings):
 class Deletions(Settings):
     """Deletion of every single block or layer in turn (paper, sections 4.1 and 6)."""
 
-    figure_3: tuple[Name, ...] = Field(("resnet", "vgg"), min_length=1, description="Networks shown in Figure 3.")
-    figure_8: tuple[Name, ...] = Field(
-        ("resnet", "stochastic-depth"), min_length=1, description="Networks shown in Figure 8."
-    )
+    figure_3: tuple[Name, ...] = Field(("resnet", "vgg"), description="Networks shown in Figure 3.")
+    figure_4: tuple[Name, ...] = Field((), description="Networks shown in Figure 4, the paper's on ImageNet.")
+    figure_8: tuple[Name, ...] = Field(("resnet", "stochastic-depth"), description="Networks shown in Figure 8.")
 
     @property
     def networks(self) -> tuple[str, ...]:
         """All networks that blocks are deleted from."""
-        return tuple(dict.fromkeys(self.figure_3 + self.figure_8))
+        return tuple(dict.fromkeys(self.figure_3 + self.figure_4 + self.figure_8))
 
 
 class RandomDeletions(Settings):
     """Deletion of several random blocks at once (paper, section 4.2, Figure 5a)."""
 
-    networks: tuple[Name, ...] = Field(("resnet",), min_length=1, description="Networks shown in Figure 5a.")
+    networks: tuple[Name, ...] = Field(("resnet",), description="Networks shown in Figure 5a.")
     most: int = Field(20, ge=1, description="Blocks deleted at once: from 1 to this many.")
     draws: int = Field(100, ge=1, description="Random choices of blocks for each number of deleted blocks.")
 
@@ -243,7 +316,7 @@ class RandomDeletions(Settings):
 class Reorderings(Settings):
     """Random swaps of blocks of equal shape, never downsampling blocks (paper, section 4.3, Figure 5b)."""
 
-    networks: tuple[Name, ...] = Field(("resnet",), min_length=1, description="Networks shown in Figure 5b.")
+    networks: tuple[Name, ...] = Field(("resnet",), description="Networks shown in Figure 5b.")
     most: int = Field(20, ge=1, description="Swaps made one after the other: from 1 to this many.")
     draws: int = Field(100, ge=1, description="Random orders for each number of swaps.")
 
@@ -253,13 +326,19 @@ class Execution(Settings):
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto` takes CUDA where there is a GPU.")
     threads: int = Field(1, ge=1, description="CPU threads of each job.")
+    processes: int = Field(
+        1, ge=1, description="Processes that train a network together, each on a GPU of its own where there are any."
+    )
+    workers: int = Field(
+        0, ge=0, description="Further processes of each job that decode images, where the source is `imagenet`."
+    )
     checkpoint_every: int = Field(10, ge=1, description="Epochs between two saved states to resume from.")
 
 
 class Gradients(Settings):
     """Gradient by path length (paper, section 5, Figure 6), on training images without augmentation."""
 
-    network: Name = Field("resnet", description="The residual network shown in Figures 6 and 7.")
+    network: Name | None = Field("resnet", description="The residual network shown in Figures 6 and 7.")
     samples_per_length: int = Field(1000, ge=1, description="Random paths of each length.")
     batch_size: int = Field(128, ge=2, description="Training images whose mean loss is followed back.")
     batches: int = Field(1, ge=1, description="Such batches, each with its own paths.")

@@ -1,16 +1,33 @@
 """Batches: prepared images on the device, normalised and, for training, randomly cropped and flipped there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from unravel.config import Augmentation
-from unravel.data.preparation import load_split, read_manifest
+from unravel.data.preparation import load_split, read_manifest, split_file
+
+
+class AnySplit(Protocol):
+    """What trainings and measurements ask of a split, wherever its images are."""
+
+    @property
+    def labels(self) -> Tensor: ...
+    @property
+    def mean(self) -> Tensor: ...
+    @property
+    def std(self) -> Tensor: ...
+    def normalised(self, index: Tensor | slice) -> Tensor: ...
+    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]: ...
+    def portion(self, places: slice, size: int) -> Iterator[tuple[Tensor, Tensor]]: ...
+    def training_batches(
+        self, augmentation: Augmentation, generator: torch.Generator, portions: Iterable[slice]
+    ) -> Iterator[tuple[Tensor, Tensor]]: ...
 
 
 @dataclass(frozen=True)
@@ -31,14 +48,32 @@ class Split:
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """All images in order, `size` at a time, as (images, labels)."""
-        for start in range(0, len(self.labels), size):
-            yield self.normalised(slice(start, start + size)), self.labels[start : start + size]
+        return self.portion(slice(None), size)
+
+    def portion(self, places: slice, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """The images at these places, `size` at a time, as (images, labels)."""
+        chosen = range(len(self.labels))[places]
+        for start in range(0, len(chosen), size):
+            part = chosen[start : start + size]
+            index = slice(part.start, part.stop, part.step)
+            yield self.normalised(index), self.labels[index]
+
+    def training_batches(
+        self, augmentation: Augmentation, generator: torch.Generator, portions: Iterable[slice]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Portions of an epoch's random order, cropped and flipped; all is drawn at once, before the first one."""
+        draws = draw_epoch(len(self.labels), augmentation, generator, self.labels.device)
+        return (training_batch(self, draws, augmentation.pad, part.start, part.stop) for part in portions)
 
 
-def read_split(manifest: Path, split: Literal["train", "test"], device: torch.device) -> Split:
-    """Put one split of prepared data on the device."""
-    images, labels = load_split(manifest, split)
+def read_split(manifest: Path, split: Literal["train", "test"], device: torch.device, workers: int = 0) -> AnySplit:
+    """Put one split of prepared data on the device, or what is needed to decode its images with so many workers."""
     described = read_manifest(manifest)
+    if described.streaming:
+        from unravel.data import streams  # here: torchvision takes seconds to import
+
+        return streams.read_stream(described, split_file(manifest, split), device, workers)
+    images, labels = load_split(manifest, split)
     mean, std = torch.tensor(described.mean), torch.tensor(described.std)
     tensors = (torch.from_numpy(images), torch.from_numpy(labels), mean, std)
     return Split(*(tensor.to(device) for tensor in tensors))

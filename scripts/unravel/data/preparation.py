@@ -1,6 +1,7 @@
 """Preparation: any source's images become two safetensors files and a manifest that says what is in them.
 
-The same input gives the same bytes, so the manifest's hashes identify the data.
+The same input gives the same bytes, so the manifest's hashes identify the data. Images too many for memory stay where
+they are: the two files are then lists of them.
 """
 
 import hashlib
@@ -10,16 +11,17 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import numpy as np
+import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors.numpy import load_file, save_file
 
-from unravel.config import Dataset
-from unravel.data import load
+from unravel import tables
+from unravel.config import Dataset, ImageNet
+from unravel.data import listing, load
 from unravel.data.images import Labels, Pixels
 from unravel.files import InputError, atomic, sha256
 
 SCHEMA = 1
-FILES = ("train.safetensors", "test.safetensors", "manifest.json")
 CHUNK = 1000  # images counted at once: bounds the memory of the statistics
 
 Count = Annotated[int, Field(ge=1)]
@@ -36,11 +38,20 @@ class SplitFile(BaseModel):
     per_class: dict[str, int]
 
 
+class Streaming(BaseModel):
+    """Where listed images lie, and the pixels that a test image's shorter side is resized to."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: Path
+    resize: Count
+
+
 class Manifest(BaseModel):
     """What prepared data is: where it comes from, and all that a network needs to know of it.
 
     image_shape: (height, width, channels). mean, std: per channel over the training images, pixel values in 0..1.
-    inputs: SHA-256 of what was read, by path or name.
+    inputs: SHA-256 of what was read, by path or name. streaming: given if the splits are lists of images.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -56,11 +67,18 @@ class Manifest(BaseModel):
     train: SplitFile
     test: SplitFile
     inputs: dict[str, str]
+    streaming: Streaming | None = Field(None, exclude_if=lambda streaming: streaming is None)
 
     @property
     def identity(self) -> str:
-        """A hash of the images and labels alone: the same wherever they were read from."""
-        return hashlib.sha256(f"{self.train.sha256} {self.test.sha256}".encode()).hexdigest()
+        """A hash of the images and labels alone: the same wherever they were read from.
+
+        Of listed images it takes names, sizes in bytes, and how they are resized and normalised.
+        """
+        parts = [self.train.sha256, self.test.sha256]
+        if self.streaming:
+            parts += map(str, (*self.image_shape, self.streaming.resize, *self.mean, *self.std))
+        return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
@@ -76,8 +94,11 @@ def prepare(settings: Dataset, folder: Path) -> Manifest:
     """Read a dataset and write it to `folder`: the two splits, and last the manifest, which is also returned.
 
     Each split holds `images` (n, height, width, channel) uint8 and `labels` (n,) int64.
+    For source imagenet each is a list instead, as `listing` describes it.
     Raises InputError if the dataset cannot be read, has fewer than two classes, or cannot be normalised.
     """
+    if isinstance(settings, ImageNet):
+        return _prepare_lists(settings, folder)
     images = load(settings)
     if len(images.class_names) < 2:
         raise InputError(f"dataset '{settings.name}': has one class, expected at least two")
@@ -100,10 +121,43 @@ def prepare(settings: Dataset, folder: Path) -> Manifest:
         test=_write_split(folder / "test.safetensors", images.test_images, images.test_labels, images.class_names),
         inputs=dict(images.inputs),
     )
-    with atomic(folder / "manifest.json") as partial:
+    _write_manifest(folder / "manifest.json", manifest)
+    return manifest
+
+
+def _prepare_lists(settings: ImageNet, folder: Path) -> Manifest:
+    classes, images = listing.list_images(settings)
+    train, test = (_write_list(folder / f"{split}.csv", table, classes) for split, table in images.items())
+    manifest = Manifest(
+        schema=SCHEMA,
+        name=settings.name,
+        source=settings.source,
+        origin=f"The class folders of {settings.path.absolute().name}, split as they are, decoded while they are used.",
+        classes=classes,
+        image_shape=(settings.image_size, settings.image_size, 3),
+        mean=settings.mean,
+        std=settings.std,
+        train=train,
+        test=test,
+        inputs={},
+        streaming=Streaming(path=settings.path, resize=settings.resize),
+    )
+    _write_manifest(folder / "manifest.json", manifest)
+    return manifest
+
+
+def _write_list(path: Path, table: pd.DataFrame, classes: tuple[str, ...]) -> SplitFile:
+    tables.write(path, table)
+    counts = np.bincount(table.label, minlength=len(classes)).tolist()
+    return SplitFile(
+        file=path.name, sha256=sha256(path), images=len(table), per_class=dict(zip(classes, counts, strict=True))
+    )
+
+
+def _write_manifest(path: Path, manifest: Manifest) -> None:
+    with atomic(path) as partial:
         content = manifest.model_dump(mode="json", by_alias=True)
         partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return manifest
 
 
 def _write_split(path: Path, images: Pixels, labels: Labels, class_names: tuple[str, ...]) -> SplitFile:
@@ -154,6 +208,15 @@ def load_split(manifest_path: Path | str, split: Literal["train", "test"]) -> tu
 
     Raises InputError if the manifest or the file is missing, or the file is not the one that the manifest describes.
     """
+    tensors = load_file(split_file(manifest_path, split))
+    return tensors["images"], tensors["labels"]
+
+
+def split_file(manifest_path: Path | str, split: Literal["train", "test"]) -> Path:
+    """The file of a split.
+
+    Raises InputError if the manifest or the file is missing, or the file is not the one that the manifest describes.
+    """
     manifest = read_manifest(manifest_path)
     part = manifest.train if split == "train" else manifest.test
     path = Path(manifest_path).with_name(part.file)
@@ -161,5 +224,4 @@ def load_split(manifest_path: Path | str, split: Literal["train", "test"]) -> tu
         raise InputError(f"{path}: is missing beside its manifest; prepare the data again")
     if (found := sha256(path)) != part.sha256:
         raise InputError(f"{path}: has SHA-256 {found}, its manifest says {part.sha256}; prepare the data again")
-    tensors = load_file(path)
-    return tensors["images"], tensors["labels"]
+    return path

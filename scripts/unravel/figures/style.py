@@ -23,7 +23,7 @@ WIDTH = 7.2  # inches: a page's text width, so that 9 pt in the figure is 9 pt i
 RUN_NOTES = {
     "ci": "ci run: for tests only, the numbers mean nothing",
     "demo": "demo run: 8x8 digits, not the paper's CIFAR-10",
-    "own": "own network and data, not the paper's",
+    "own": "own network or data, not the paper's",
     "short": "short run: fewer blocks and epochs than the paper's",
     "paper": "",
 }

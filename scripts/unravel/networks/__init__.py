@@ -4,7 +4,7 @@ import copy
 
 import torch
 
-from unravel.config import VGG, NetworkSettings, ResNet
+from unravel.config import VGG, NetworkSettings, Pretrained, ResNet
 from unravel.files import InputError
 from unravel.networks.base import Block, Network, Wiring, initialise
 from unravel.networks.resnet import build_resnet
@@ -19,10 +19,15 @@ def build(settings: NetworkSettings, image_shape: tuple[int, int, int], classes:
     Raises InputError if the images are too small to be halved once per stage.
     """
     height, width, channels = image_shape
+    if isinstance(settings, Pretrained):
+        from unravel.networks import named  # here, so that only who wants a library's network waits for it
+
+        return named.find(settings.name).take_apart(classes)
     stages = len(settings.blocks_per_stage if isinstance(settings, ResNet) else settings.layers_per_stage)
-    if min(height, width) < 2 ** (stages - 1):
+    halvings = stages - 1 + (2 if isinstance(settings, ResNet) and settings.stem == "7x7" else 0)
+    if min(height, width) < 2**halvings:
         raise InputError(
-            f"images of {height}x{width} pixels are too small to be halved {stages - 1} times in {stages} stages; "
+            f"images of {height}x{width} pixels are too small to be halved {halvings} times in {stages} stages; "
             "use fewer stages or larger images"
         )
     if isinstance(settings, VGG):

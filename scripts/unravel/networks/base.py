@@ -36,10 +36,12 @@ class Block(nn.Module):
     def forward(self, x: Tensor, residual_on: bool = True) -> Tensor:
         if not residual_on:
             return self.skip(x)
-        residual = self.residual(x)
-        if self.survival != 1 and not self.training:
-            residual = self.survival * residual
+        residual = self.scaled(self.residual(x))
         return self.skip(x) + residual
+
+    def scaled(self, residual: Tensor) -> Tensor:
+        """The residual branch's output as it counts: in full in training, by `survival` at test time."""
+        return residual if self.survival == 1 or self.training else self.survival * residual
 
     def fold_batch_norm(self) -> None:
         """Fold the batch normalisations that follow a convolution into it; exact in eval mode up to rounding."""

@@ -56,6 +56,11 @@ class Named:
             network.load_state_dict(tensors)
         return adapt(network.eval(), self.name)
 
+    def take_apart(self, classes: int) -> Network:
+        """The network as the library initialises it, without taking from torch's own random numbers."""
+        with torch.random.fork_rng(devices=[]):
+            return adapt(self.build(classes), self.name)
+
     def _pretrained(self, classes: int) -> nn.Module:
         if classes != self.pretrained_classes:
             raise InputError(
