@@ -1,5 +1,6 @@
 # The checked config, the run's folder, and what the other rule files share.
 import math
+import shutil
 import sys
 from functools import lru_cache
 from pathlib import Path
@@ -35,8 +36,9 @@ RESOLVED = f"results/{CONFIG.run}/config.yaml"
 
 
 # What a cluster is asked for, by what the config's jobs are estimated to cost. A local run asks for none of it.
-DEVICE = "cpu" if CONFIG.execution.device == "cpu" else "gpu"
-GPUS = int(DEVICE == "gpu")
+# A job with a network counts as the user of a GPU where there may be one: in this machine, or in the cluster.
+GPUS = int(CONFIG.execution.device != "cpu" and any(map(shutil.which, ("nvidia-smi", "sbatch"))))
+DEVICE = "gpu" if GPUS else "cpu"
 LONGEST = 24 * 60  # minutes; a training that takes longer goes on in its next attempt
 
 
