@@ -136,6 +136,11 @@ def test_imagenet_is_neither_in_memory_nor_in_the_runs_folder(tmp_path):
 def test_a_pretrained_network_has_no_estimate(tmp_path):
     with pytest.raises(cost.InputError, match=r"networks.resnet-101: the layers of timm:\S+ are not in the config"):
         cost.Costs(config.read(ROOT / "config" / "imagenet-pretrained.yaml"), tmp_path)
+    finished = (ROOT / "config" / "imagenet-pretrained.yaml").read_text(encoding="utf-8")
+    write(tmp_path / "imagenet-pretrained/config.yaml", finished)
+    record = {"seconds": 9, "hardware": {"cpu": "A"}, "facts": {}}
+    write(tmp_path / "imagenet-pretrained/jobs/checkpoints/resnet-101/seed1.json", json.dumps(record))
+    assert cost.rates(tmp_path) == cost.rates(tmp_path / "empty")
 
 
 def test_a_damaged_manifest_or_record_is_named_or_left_out(demo, tmp_path):

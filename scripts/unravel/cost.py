@@ -226,10 +226,10 @@ def rates(results: Path) -> dict[Kind, Rate]:
     for path in sorted(results.glob("*/config.yaml")):
         try:
             config = settings.read(path)
-            data = images(config, results)
-        except InputError:  # a run of another release: its rates cannot be had, and nothing else is lost
+            measured = list(_measured(config, images(config, results), path.parent / "jobs"))
+        except InputError:  # a run of another release, or of pretrained networks: nothing else is lost
             continue
-        for rule, device, gflops, hardware in _measured(config, data, path.parent / "jobs"):
+        for rule, device, gflops, hardware in measured:
             found.setdefault((rule, device), []).append((gflops, hardware))
     known = {}
     for kind, timed in found.items():
