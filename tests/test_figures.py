@@ -52,6 +52,12 @@ def test_the_same_tables_give_the_same_bytes_in_another_process(inputs, drawn, t
         assert there[name] == content, name
 
 
+def test_a_bitmap_can_be_read_on_a_dark_page(drawn):
+    for module in MODULES:
+        alpha = mpl.image.imread(drawn / f"{module}.png")[..., 3]
+        assert alpha.min() == 1, module
+
+
 @pytest.mark.parametrize("module", MEASURED)
 def test_a_figure_says_itself_which_kind_of_run_it_shows(inputs, tmp_path, module):
     texts = {}

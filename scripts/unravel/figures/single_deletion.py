@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from unravel import summaries, tables
 from unravel.figures import style
@@ -31,6 +32,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
         panel.set_ylabel("test error, percent")
         panel.set_ylim(bottom=0)
         panel.set_xlim(0, last + 1)
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.legend(loc="outside upper center", ncols=3)
         style.note_run(figure, scale)
         values = {**summaries.single_deletion(deleted), "stated_vgg_error_percent": PAPER_VGG_ERROR if layers else None}

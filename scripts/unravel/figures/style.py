@@ -48,7 +48,6 @@ SETTINGS: Any = {
     "legend.frameon": False,
     "legend.fontsize": 8,
     "figure.constrained_layout.use": True,
-    "savefig.transparent": True,  # the article shows figures on a light or a dark page
     "svg.fonttype": "none",  # text stays text: it can be selected, searched and read aloud
     "svg.hashsalt": "unravel",
     "pdf.fonttype": 42,
@@ -185,7 +184,8 @@ def save(drawing: Drawing, output: Path) -> None:
     with mpl.rc_context(SETTINGS):
         for suffix, metadata in PICTURES.items():
             with atomic(output.with_suffix(suffix)) as partial:
-                drawing.figure.savefig(partial, format=suffix[1:], metadata=metadata, dpi=200)
+                clear = suffix != ".png"  # a picture for any page, also a dark one that cannot change its colours
+                drawing.figure.savefig(partial, format=suffix[1:], metadata=metadata, dpi=200, transparent=clear)
             if suffix == ".svg":  # the next format may lay text out a little differently
                 values = {**drawing.values, "points": points(drawing.figure)}
     tables.write(output.with_suffix(".csv"), drawing.table)

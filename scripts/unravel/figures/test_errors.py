@@ -42,7 +42,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
         panel.set_yticks(range(len(rows)), names)
         panel.invert_yaxis()
         panel.set_xscale("symlog", linthresh=1)  # from tenths of a point to chance, and zero has a place
-        panel.set_xlim(left=0)
+        panel.set_xlim(0, 100)
         panel.xaxis.set_major_formatter("{x:g}")
         panel.set_xlabel("test error, percent (logarithmic above 1)")
         panel.grid(axis="y", visible=False)
