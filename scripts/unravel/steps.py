@@ -43,9 +43,8 @@ class Step:
             weight_decay=settings.weight_decay,
             fused=True,
         )
-        for (
-            parameter
-        ) in network.parameters():  # the fused update asks all of them to be there; zero is where each begins
+        # The fused update asks all momentum buffers to be there; zero is where each begins.
+        for parameter in network.parameters():
             self.optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
     def __call__(self, images: Tensor, labels: Tensor, wiring: Wiring, learning_rate: float) -> Outcome:
