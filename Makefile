@@ -62,8 +62,9 @@ format: $(INSTALLED)  ## format the code
 	ruff format --quiet
 	snakefmt workflow
 
-clean:  ## delete results, the environment and all caches
-	rm -rf results .venv .snakemake .mypy_cache .pytest_cache .ruff_cache
+clean:  ## delete the results made here, the environment and all caches
+	git clean -dfqx results
+	rm -rf .venv .snakemake .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # uv installs in seconds what takes pip minutes; where it cannot be had, pip does.
