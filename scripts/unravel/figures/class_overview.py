@@ -25,7 +25,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
             chosen = shown[labels == label][:SHOWN_IMAGES]
             if len(chosen):  # a class may have test images only
                 strip = np.concatenate(_with_gap(chosen), axis=1)
-                panel.imshow(strip, interpolation="nearest")
+                panel.imshow(strip, interpolation="none")  # the pixels as they are: enlarged ones would fill megabytes
             panel.set_anchor("W")
             panel.set_axis_off()
             # a name is no formula, whatever dollar signs it has
