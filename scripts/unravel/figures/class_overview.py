@@ -20,7 +20,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
     images, labels = load_split(manifest_path, "train")
     shown = images[..., :3] if images.shape[3] >= 3 else images[..., :1]  # in colour, or one channel as grey
     names = manifest.classes[:SHOWN_CLASSES]
-    with style.axes(rows=len(names), height=0.38 * len(names) + 0.3, squeeze=False) as (figure, panels):
+    with style.axes(rows=len(names), height=0.5 * len(names) + 0.3, squeeze=False) as (figure, panels):
         for label, (panel, name) in enumerate(zip(panels[:, 0], names, strict=True)):
             chosen = shown[labels == label][:SHOWN_IMAGES]
             if len(chosen):  # a class may have test images only
