@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -120,3 +121,10 @@ def test_a_run_folder_that_cannot_be_written_is_found_before_any_job(tmp_path, m
     (tmp_path / "results").write_text("in the way")
     with pytest.raises(InputError, match=r"results/demo: cannot be written: .*results is not a folder; move it away"):
         require_writable("results/demo")
+
+
+def test_a_reader_of_the_output_may_stop_early():
+    command = "import sys; from unravel.files import run_command_line as run; run(lambda: print('line\\n' * 100_000))"
+    script = f'PYTHONPATH=scripts {sys.executable} -c "{command}" | head -1'
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    assert (done.stdout, done.stderr) == ("line\n", "")

@@ -84,5 +84,8 @@ def run_command_line(main: Callable[[], None]) -> None:
     """Run a script's main: an InputError ends it with one line and exit code 1, other errors keep their trace."""
     try:
         main()
+        sys.stdout.flush()
     except InputError as error:
         sys.exit(f"error: {error}")
+    except BrokenPipeError:  # what read the output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
