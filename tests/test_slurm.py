@@ -68,7 +68,7 @@ def begin(folder, *arguments, **variables):
     return subprocess.Popen(command, cwd=folder, env=environment, text=True, stdout=out, stderr=subprocess.STDOUT)
 
 
-def finish(job, seconds=600):
+def finish(job, seconds=900):
     """What a call of snakemake said, which must have ended well."""
     try:
         said, _ = job.communicate(timeout=seconds)
