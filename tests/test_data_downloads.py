@@ -225,10 +225,10 @@ def test_what_is_fetched_beforehand_is_all_that_is_needed_later(
     settings["dataset"]["downloads"] = str(tmp_path)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    monkeypatch.setattr("sys.argv", ["fetch_data.py", "--config", str(tmp_path / "config.yaml")])
-    import fetch_data
+    monkeypatch.setattr("sys.argv", ["prefetch.py", "--config", str(tmp_path / "config.yaml")])
+    import prefetch
 
-    fetch_data.main()
+    prefetch.main()
     assert capsys.readouterr().out == f"{tmp_path}/cifar-10-binary.tar.gz: there, with the right MD5\n"
     asked = server.requests
     assert_is_small_cifar(load(tmp_path)[0])

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from dataclasses import replace
 
 import pytest
 import timm
@@ -12,6 +13,7 @@ from data_helpers import encoded, noise, write_folder
 
 import fetch_weights
 import measure_lesions
+import prefetch
 from unravel import checkpoints, tables
 from unravel.config import ImageNet
 from unravel.data.preparation import prepare
@@ -92,6 +94,18 @@ def test_the_record_holds_the_sha256_and_another_one_is_refused(fetch):
     fetch({"sha256": sha256})
     with pytest.raises(SystemExit, match=f"its weights have SHA-256 {sha256}, the config says 00; mend one"):
         fetch({"sha256": "00"})
+
+
+def test_weights_can_be_downloaded_before_the_run(fetch, monkeypatch, capsys):
+    fetch()
+    downloaded = []
+    found = named.find(MODEL)
+    monkeypatch.setattr(named, "find", lambda name: replace(found, download=lambda: downloaded.append(name)))
+    monkeypatch.setattr(sys, "argv", ["x", f"--config={fetch.folder / 'config.yaml'}"])
+    run_command_line(prefetch.main)
+    assert downloaded == [MODEL]
+    said = f"images: nothing to download, dataset.source is imagenet\n{MODEL}: its weights are there\n"
+    assert capsys.readouterr().out.endswith(said)
 
 
 @pytest.mark.parametrize(

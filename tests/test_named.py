@@ -179,4 +179,4 @@ def test_a_download_that_fails_is_told_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     line = refusal(named.find("torchvision:resnet18").load, "pretrained", SHAPE, 1000, 1)
-    assert "its pretrained weights cannot be downloaded (no route to host at all); give them in a file" in line
+    assert "weights cannot be downloaded (no route to host at all); download them where there is a network" in line

@@ -8,9 +8,9 @@ rule prefetch:
     params:
         config=RESOLVED,
     message:
-        "Download what {CONFIG.dataset.name} needs"
+        "Download the images and pretrained weights that {CONFIG.run} needs"
     shell:
-        "python scripts/fetch_data.py --config {params.config} 2> {log}"
+        "python scripts/prefetch.py --config {params.config} 2> {log}"
 
 
 # The images, as uint8 tensors with a manifest that says what they are; ImageNet's stay where they are, and are listed.

@@ -45,7 +45,12 @@ class Named:
                 "convert the images"
             )
         if weights == PRETRAINED:
-            return adapt(self._pretrained(classes).eval(), self.name)
+            if classes != self.pretrained_classes:
+                raise InputError(
+                    f"{self.name}: its pretrained weights are for {self.pretrained_classes} classes, the data has "
+                    f"{classes}; give weights for them in a file"
+                )
+            return adapt(self.pretrained().eval(), self.name)
         with torch.random.fork_rng(devices=[]):  # the libraries draw from torch's global generator
             torch.manual_seed(seed)
             network = self.build(classes)
@@ -61,18 +66,18 @@ class Named:
         with torch.random.fork_rng(devices=[]):
             return adapt(self.build(classes), self.name)
 
-    def _pretrained(self, classes: int) -> nn.Module:
-        if classes != self.pretrained_classes:
-            raise InputError(
-                f"{self.name}: its pretrained weights are for {self.pretrained_classes} classes, the data has "
-                f"{classes}; give weights for them in a file"
-            )
+    def pretrained(self) -> nn.Module:
+        """The library's network with its own weights, downloaded into the library's cache where they are not there.
+
+        Raises InputError if they cannot be had.
+        """
         try:
             return self.download()
         except Exception as error:  # each library and each way of failing has its own exception
             reason = " ".join(str(error).split())[:200]
             raise InputError(
-                f"{self.name}: its pretrained weights cannot be downloaded ({reason}); give them in a file"
+                f"{self.name}: its pretrained weights cannot be downloaded ({reason}); download them where there is a "
+                "network (make prefetch), or give them in a file"
             ) from error
 
 
