@@ -18,9 +18,11 @@ from torch.nn.functional import cross_entropy
 from unravel.files import InputError
 from unravel.networks import Block, Network
 
-CHUNK_ELEMENTS = 2**20  # numbers in the cotangents sent through a block at once: fits a CPU's cache, bounds memory
-# The same for all paths followed together, which are 16 at least: neighbours share much of their work.
-TOGETHER_ELEMENTS = {"cpu": 2**20, "cuda": 2**28}
+# Numbers in the cotangents sent through a block at once: what fits a CPU's cache, and outweighs a GPU's launches.
+CHUNK_ELEMENTS = {"cpu": 2**20, "cuda": 2**24}
+# The same for all paths followed together, which are 16 at least: neighbours share much of their work. Memory grows
+# with both: benchmarks/memory.py counts it.
+TOGETHER_ELEMENTS = {"cpu": 2**20, "cuda": 2**27}
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def pull_back(output: Tensor | None, x: Tensor, cotangents: Tensor) -> Tensor:
         return cotangents.new_empty((0, *x.shape))
     # torch.vmap makes one batch of all paths; autograd's own is_grads_batched would loop over them here.
     product = torch.vmap(lambda cotangent: torch.autograd.grad(output, x, cotangent, retain_graph=True)[0])
-    chunks = torch.split(cotangents, max(1, CHUNK_ELEMENTS // output.numel()))
+    chunks = torch.split(cotangents, max(1, CHUNK_ELEMENTS[output.device.type] // output.numel()))
     return torch.cat([product(chunk) for chunk in chunks])
 
 
