@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import yaml
 
 from unravel import overview, pages, summaries
@@ -52,10 +51,12 @@ def figure_values(folder: Path) -> dict[str, Any]:
 
 
 def trainings(run: Run, network: str) -> Mapping[str, Any]:
-    """Median seconds and the machine of a network's trainings."""
+    """Median seconds of a network's trainings, and the most memory that one took: of the GPU, if it ran on one."""
     jobs = [job for job in run.provenance.jobs if job.id.startswith(f"checkpoints/{network}/")]
-    machines = pd.unique(pd.Series([overview.machine(job.hardware) for job in jobs]))
-    return {"seconds": statistics.median(job.seconds for job in jobs), "machines": ", or ".join(machines)}
+    return {
+        "seconds": statistics.median(job.seconds for job in jobs),
+        "memory_gb": max(job.facts.get("peak_gpu_memory_mb", job.peak_memory_mb) for job in jobs) / 1000,
+    }
 
 
 def figure_rules() -> dict[str, str]:

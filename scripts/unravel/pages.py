@@ -16,11 +16,11 @@ ABSENT = "n/a"
 def template(source: Path, name: str) -> jinja2.Template:
     """A template of the folder `source`, with the style sheet as `style` and the functions below as filters.
 
-    Values are escaped, and a name that has no value fails.
+    Values are escaped in HTML, and a name that has no value fails.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(source),
-        autoescape=True,
+        autoescape=not name.endswith(".md"),
         undefined=jinja2.StrictUndefined,  # a number that no file holds fails the build
         trim_blocks=True,
         lstrip_blocks=True,
