@@ -1,5 +1,5 @@
 // Exact values: the nearest point under the pointer, or point by point with the arrow keys. The points' places come with the
-// figure, in the units of its svg.
+// figure, in the units of its svg. Each series of several can be hidden.
 function readable(picture) {
   const series = JSON.parse(picture.dataset.points).filter((one) => one.x.length);
   if (!series.length) return;
@@ -9,6 +9,7 @@ function readable(picture) {
   const ring = document.createElementNS("http://www.w3.org/2000/svg", "circle");
   ring.setAttribute("class", "ring");
   ring.setAttribute("r", 6);
+  let seen = series;
   let at = null; // [series, point]
 
   function show(place) {
@@ -18,13 +19,15 @@ function readable(picture) {
       output.textContent = hint;
       return;
     }
-    const one = series[at[0]];
+    const one = seen[at[0]];
     const point = at[1];
     ring.setAttribute("cx", one.left[point]);
     ring.setAttribute("cy", one.down[point]);
     svg.append(ring);
     const values = [[one.x_name, one.x[point]], [one.y_name, one.y[point]]].filter(([name]) => name);
-    output.textContent = [one.series, ...values.map(([name, value]) => `${name}: ${shown(value)}`)].join(" · ");
+    const said = values.map(([name, value]) => `${name}: ${shown(value)}`);
+    if (one.low) said.push(`${one.band_name}: ${shown(one.low[point])} to ${shown(one.high[point])}`);
+    output.textContent = [one.series, ...said].join(" · ");
   }
 
   function follow(event) {
@@ -32,7 +35,7 @@ function readable(picture) {
     const scale = svg.viewBox.baseVal.width / box.width;
     const [right, down] = [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
     let nearest = Infinity;
-    for (const [line, one] of series.entries()) {
+    for (const [line, one] of seen.entries()) {
       for (const point of one.x.keys()) {
         const away = Math.hypot(one.left[point] - right, one.down[point] - down);
         if (away < nearest) [at, nearest] = [[line, point], away];
@@ -42,11 +45,12 @@ function readable(picture) {
   }
 
   function step(event) {
+    if (!seen.length) return;
     const [line, point] = at ?? [0, -1];
-    const one = series[line];
+    const one = seen[line];
     const across = (by) => {
-      const next = (line + by + series.length) % series.length;
-      const away = series[next].x.map((x) => Math.abs(x - one.x[Math.max(point, 0)]));
+      const next = (line + by + seen.length) % seen.length;
+      const away = seen[next].x.map((x) => Math.abs(x - one.x[Math.max(point, 0)]));
       return [next, away.indexOf(Math.min(...away))];
     };
     const moves = {
@@ -64,6 +68,35 @@ function readable(picture) {
     if (at) ring.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a phone the figure is wider than the window
   }
 
+  function toggle(button) {
+    const on = button.getAttribute("aria-pressed") !== "true";
+    button.setAttribute("aria-pressed", on);
+    const slug = picture.closest("figure").id.replace("fig-", "");
+    for (const one of series.filter((one) => one.series === button.textContent)) {
+      one.hidden = !on;
+      for (const mark of one.marks) document.getElementById(`${slug}-${mark}`).style.display = on ? "" : "none";
+    }
+    seen = series.filter((one) => !one.hidden);
+    show(null);
+  }
+
+  function offer(names) {
+    const offered = document.createElement("p");
+    offered.className = "series";
+    for (const name of names) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = name;
+      button.title = "Hide or show this series";
+      button.setAttribute("aria-pressed", "true");
+      button.addEventListener("click", () => toggle(button));
+      offered.append(button);
+    }
+    picture.after(offered);
+  }
+
+  const names = new Set(series.map((one) => one.series));
+  if (names.size > 1) offer(names);
   picture.setAttribute("role", "application"); // so that screen readers hand the arrow keys over
   picture.setAttribute("aria-label", `Values of ${svg.querySelector("title").textContent}: arrow keys step through them`);
   output.hidden = false;

@@ -166,10 +166,31 @@ def test_the_pointer_finds_the_nearest_value(visit, figure_values):
     for point, deleted in enumerate(series["x"]):
         svg.hover(position={"x": series["left"][point] * scale + 2, "y": series["down"][point] * scale - 2})
         said = page.locator("#fig-random-deletion output").inner_text().split(" · ")
+        low, high = spoken(series["low"][point]), spoken(series["high"][point])
         assert said[1:] == [
             f"blocks deleted at once: {deleted:g}",
             f"test error, percent: {spoken(series['y'][point]):g}",
+            f"quartiles: {low:g} to {high:g}",
         ]
+
+
+def test_a_hidden_series_is_neither_drawn_nor_found(visit, figure_values):
+    page = visit()
+    one, other = figure_values("single-deletion")["points"][:2]
+    figure = page.locator("#fig-single-deletion")
+    button = figure.get_by_role("button", name=one["series"])
+    marks = [page.locator(f"#single-deletion-{mark}") for mark in one["marks"]]
+    assert all(mark.is_visible() for mark in marks)
+    button.click()
+    assert button.get_attribute("aria-pressed") == "false"
+    assert not any(mark.is_visible() for mark in marks)
+    figure.locator(".picture").focus()
+    page.keyboard.press("ArrowRight")
+    assert figure.locator("output").inner_text().startswith(f"{other['series']} · ")
+    button.click()
+    assert all(mark.is_visible() for mark in marks)
+    page.emulate_media(media="print")
+    assert not button.is_visible()
 
 
 def test_deleting_blocks_kills_the_paths_through_them(visit, finished_run, figure_values):

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -143,3 +144,34 @@ def test_a_bar_has_its_value_at_its_top(saved):
         x, y = np.array(re.findall(r"([\d.]+) ([\d.]+)", corner), float).T
         tops.append(((x.min() + x.max()) / 2, y.min()))
     assert places(points) == pytest.approx(np.array(tops), abs=0.011)
+
+
+def test_a_series_knows_the_ends_of_its_band(saved):
+    groups = pd.DataFrame({"at": [1, 1, 1, 4, 4, 4], "value": [0, 1, 2, 5, 7, 8]}).groupby("at").value
+
+    def paint(panel):
+        style.median_and_quartiles(panel, groups, style.KNOWN_MARKS["vgg"], "vgg")
+        panel.plot([1, 4], [3, 3], label="bare")
+
+    _, (banded, bare) = saved(paint)
+    assert (banded["x"], banded["y"]) == ([1, 4], [1, 7])
+    assert (banded["band_name"], banded["low"], banded["high"]) == ("quartiles", [0.5, 6], [1.5, 7.5])
+    assert "low" not in bare
+
+
+def test_the_marks_of_a_series_are_groups_of_the_svg_that_draw_nothing_else(saved):
+    def paint(panel):
+        panel.plot([1, 2], [3, 4], color="#111111", label="line")
+        style.band(panel, [1, 2], [2, 3], [4, 5], style.Mark("#222222", "o", "-"), "line", "range")
+        panel.bar([1, 2], [1, 2], color="#333333", label="bars")
+
+    svg, (line, bars) = saved(paint)
+    root = ElementTree.fromstring(svg)
+
+    def colours(series):
+        groups = [root.find(f".//*[@id='{mark}']") for mark in series["marks"]]
+        return {colour for group in groups for colour in re.findall(r"#\d{6}", ElementTree.tostring(group).decode())}
+
+    assert colours(line) == {"#111111", "#222222"}
+    assert colours(bars) == {"#333333"}
+    assert len({*line["marks"], *bars["marks"]}) == 2 + 2

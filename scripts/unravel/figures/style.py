@@ -5,13 +5,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -73,6 +75,7 @@ KNOWN_MARKS = {
 }
 SPARE_MARKS = (Mark("#9C18FC", "v", "-"), Mark("#A85430", "P", (0, (4, 1.5))), Mark("#F03CFC", "X", (0, (1, 1))))
 GREY = "#767676"  # for what is no network's own
+BAND_OF = " of "  # in a band's label, between what its ends are and the label of its series
 
 
 def marks(networks: Iterable[str]) -> dict[str, Mark]:
@@ -116,11 +119,16 @@ def note_run(figure: Figure, scale: str) -> None:
 
 def median_and_quartiles(panel: Axes, groups: Any, mark: Mark, label: str) -> None:
     """Draw the median of each group of a pandas groupby over its key, with the band between the quartiles."""
-    middle, low, high = groups.median(), groups.quantile(0.25), groups.quantile(0.75)
-    panel.fill_between(middle.index, low, high, color=mark.colour, alpha=0.2, linewidth=0)
+    middle = groups.median()
+    band(panel, middle.index, groups.quantile(0.25), groups.quantile(0.75), mark, label, "quartiles")
     panel.plot(
         middle.index, middle, color=mark.colour, linestyle=mark.dash, marker=mark.marker, markersize=3.5, label=label
     )
+
+
+def band(panel: Axes, x: Any, low: Any, high: Any, mark: Mark, label: str, meaning: str) -> None:
+    """Draw the band around the series of this label; `meaning` says what its ends are."""
+    panel.fill_between(x, low, high, color=mark.colour, alpha=0.2, linewidth=0, label=f"_{meaning}{BAND_OF}{label}")
 
 
 def stated(panel: Axes, x: Sequence[float], y: Sequence[float]) -> list[Line2D]:
@@ -135,52 +143,92 @@ def panel_title(panel: Axes, letter: str, text: str, **options: Any) -> None:
     panel.set_title(f"$\\bf{{{letter}}}$  {text}", **options)
 
 
+class Series(NamedTuple):
+    """A labelled line or row of bars: its values (n, 2), the band around it, and what draws the two."""
+
+    label: str
+    values: np.ndarray
+    band: PolyCollection | None
+    artists: list[Artist]
+
+
 def points(figure: Figure) -> list[dict[str, Any]]:
     """The values to be seen in a figure and where they are: one entry per labelled line or row of bars.
 
     A label with an underscore before it, which keeps it out of the legend, counts; those that matplotlib gives itself
     do not. `left` and `down` are points (1/72 inch) from the corner of the figure as it was last drawn: the units of
-    its svg. A panel's title stands in for the name of its vertical axis. Values that the limits of a panel cut off, or
-    that have no place on a logarithmic axis, are left out.
+    its svg; `marks` are the ids in it, if `name_marks` gave some. A panel's title stands in for the name of its
+    vertical axis. `low` and `high` are the ends of a band. Values that the limits of a panel cut off, or that have no
+    place on a logarithmic axis, are left out.
     """
     found = []
     inches = figure.get_size_inches()
     for panel in figure.axes:
-        for label, values in _series(panel):
-            places = panel.transData.transform(values)
+        for series in _series(panel):
+            places = panel.transData.transform(series.values)
             within = panel.transAxes.inverted().transform(places)
             seen = np.isfinite(places).all(axis=1) & (abs(within - 0.5) < 0.501).all(axis=1)
             right, up = (figure.transFigure.inverted().transform(places[seen]) * inches * 72).T
-            x, y = ([float(f"{value:.10g}") for value in column] for column in values[seen].T)
-            found.append(
-                {
-                    "series": label,
-                    "x_name": panel.get_xlabel(),
-                    "y_name": panel.get_ylabel() or panel.get_label(),
-                    "x": x,
-                    "y": y,
-                    "left": right.round(2).tolist(),
-                    "down": (inches[1] * 72 - up).round(2).tolist(),
-                }
-            )
+            x, y = series.values[seen].T
+            entry = {
+                "series": series.label,
+                "x_name": panel.get_xlabel(),
+                "y_name": panel.get_ylabel() or panel.get_label(),
+                "x": _rounded(x),
+                "y": _rounded(y),
+                "left": right.round(2).tolist(),
+                "down": (inches[1] * 72 - up).round(2).tolist(),
+                "marks": [str(artist.get_gid()) for artist in series.artists if artist.get_gid()],
+            }
+            if series.band is not None:
+                low, high = _ends(series.band, x)
+                name = str(series.band.get_label()).removeprefix("_").partition(BAND_OF)[0]
+                entry |= {"band_name": name, "low": _rounded(low), "high": _rounded(high)}
+            found.append(entry)
     return found
 
 
-def _series(panel: Axes) -> Iterator[tuple[str, np.ndarray]]:
-    """Label and values, (n, 2), of the lines and bars of a panel that stand at values on both axes."""
-    lines = [line for line in panel.get_lines() if line.get_transform() == panel.transData]
-    drawn = [(str(line.get_label()), line.get_xydata()) for line in lines]
+def name_marks(figure: Figure) -> None:
+    """Give what draws a series an id, which the svg keeps, so that a page can hide it."""
+    drawn = [artist for panel in figure.axes for series in _series(panel) for artist in series.artists]
+    for number, artist in enumerate(drawn):
+        artist.set_gid(f"mark{number}")
+
+
+def _rounded(values: np.ndarray) -> list[float]:
+    return [float(f"{value:.10g}") for value in values]
+
+
+def _ends(band: PolyCollection, x: np.ndarray) -> np.ndarray:
+    """Lower and upper end of a band at each of these places, (2, n)."""
+    outline = np.vstack([np.asarray(path.vertices) for path in band.get_paths()])
+    at = [outline[outline[:, 0] == place, 1] for place in x]
+    return np.array([[ends.min() for ends in at], [ends.max() for ends in at]])
+
+
+def _series(panel: Axes) -> Iterator[Series]:
+    """The lines and bars of a panel that stand at values on both axes."""
+    bands = {str(drawn.get_label()).partition(BAND_OF)[2]: drawn for drawn in panel.collections}
+    drawn: list[tuple[str, Any, list[Artist]]] = [
+        (str(line.get_label()), line.get_xydata(), [line])
+        for line in panel.get_lines()
+        if line.get_transform() == panel.transData
+    ]
     for bars in panel.containers:
         if isinstance(bars, BarContainer):
             tops = [(bar.get_x() + bar.get_width() / 2, bar.get_height()) for bar in bars]
-            drawn.append((str(bars.get_label()), np.array(tops)))
-    for label, values in drawn:
+            drawn.append((str(bars.get_label()), tops, list(bars)))
+    for label, values, artists in drawn:
         if not label.startswith(("_child", "_container")):
-            yield label.removeprefix("_"), np.asarray(values, float)
+            name = label.removeprefix("_")
+            band = bands.get(name)
+            assert band is None or isinstance(band, PolyCollection)
+            yield Series(name, np.asarray(values, float), band, [*artists, *([band] if band else [])])
 
 
 def save(drawing: Drawing, output: Path) -> None:
     """Write `output` and its siblings, one per suffix. No file holds a date or a random id."""
+    name_marks(drawing.figure)
     with mpl.rc_context(SETTINGS):
         for suffix, metadata in PICTURES.items():
             with atomic(output.with_suffix(suffix)) as partial:

@@ -22,8 +22,8 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
             for network, rows in table.groupby("network"):
                 mark = marks[str(network)]
                 values = rows.groupby("epoch")[column].agg(["mean", "min", "max"])
-                panel.fill_between(
-                    values.index, values["min"], values["max"], color=mark.colour, alpha=0.2, linewidth=0
+                style.band(
+                    panel, values.index, values["min"], values["max"], mark, str(network), "lowest and highest seed"
                 )
                 line = panel.plot(values.index, values["mean"], color=mark.colour, linestyle=mark.dash)[0]
                 line.set_label(str(network) if letter == "A" else f"_{network}")
