@@ -1,12 +1,14 @@
 """Small real networks and images, and a small run, that many tests share."""
 
 import json
+import shutil
 
 import article_helpers
 import figure_helpers
 import numpy as np
 import pytest
 import torch
+import workflow_helpers
 from browser_helpers import CHROMIUM, FLAGS, MISSING, WIDE
 from filelock import FileLock
 from playwright.sync_api import sync_playwright
@@ -60,15 +62,43 @@ def make_split():
 
 
 @pytest.fixture(scope="session")
-def finished_run(tmp_path_factory, worker_id):
-    """A folder with a finished small run, results/tiny. Tests that change it work on a copy."""
+def made_once(tmp_path_factory, worker_id):
+    """Make a folder that all test processes share: by the first that needs it, while the others wait."""
     here = tmp_path_factory.getbasetemp()
-    folder = (here if worker_id == "master" else here.parent) / "checkout"  # of all workers together
-    with FileLock(folder.with_suffix(".lock")):
-        if not (folder / article_helpers.RUN / "report.html").exists():
-            folder.mkdir()
-            article_helpers.make_run(folder)
-    return folder
+    shared = here if worker_id == "master" else here.parent
+
+    def made_once(name, make):
+        folder, done = shared / name, shared / f"{name}.done"
+        with FileLock(shared / f"{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                make(folder)
+                done.touch()
+        return folder
+
+    return made_once
+
+
+@pytest.fixture(scope="session")
+def finished_run(made_once):
+    """A folder with a finished small run, results/tiny. Tests that change it work on a copy."""
+
+    def make(folder):
+        folder.mkdir()
+        article_helpers.make_run(folder)
+
+    return made_once("checkout", make)
+
+
+@pytest.fixture(scope="session")
+def finished_ci(made_once):
+    """A checkout in which Snakemake has made the ci run. Tests that change it work on a copy."""
+
+    def make(folder):
+        workflow_helpers.copy_code(folder)
+        workflow_helpers.finish(workflow_helpers.begin(folder, "--cores", "2"), seconds=1800)
+
+    return made_once("ci", make)
 
 
 @pytest.fixture(scope="module")

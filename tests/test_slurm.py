@@ -3,22 +3,18 @@
 import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import slurm_helpers
 import yaml
 from slurm_helpers import processes, wait
+from workflow_helpers import RUN, begin, copy_code, finish
 
 from unravel import slurm
 from unravel.files import InputError, sha256
 
-ROOT = Path(__file__).resolve().parents[1]
 PROFILE = Path("workflow/profiles/slurm/config.yaml")
-RUN = Path("results/ci")
 TRAINED = RUN / "checkpoints/resnet/seed1.safetensors"
 SAVED = TRAINED.with_suffix(".resume.safetensors")
 WITHOUT = slurm_helpers.why_not()
@@ -37,8 +33,7 @@ def cluster():
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     """A copy of the checkout with the images prepared, as `snakemake prepare_data` on a login node leaves it."""
-    folder = tmp_path_factory.mktemp("prepared") / "unravel"
-    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".git", ".venv", ".*_cache", ".snakemake", "results"))
+    folder = copy_code(tmp_path_factory.mktemp("prepared") / "unravel")
     call(folder, "prepare_data", "--cores", "1")
     return folder
 
@@ -57,26 +52,6 @@ def copy(prepared, tmp_path):
         return folder
 
     return make
-
-
-def begin(folder, *arguments, **variables):
-    """Start snakemake as a user does, in the given checkout, with the Python of these tests."""
-    path = f"{Path(sys.executable).parent}:{variables.get('PATH', os.environ['PATH'])}"
-    environment = {**os.environ, **variables, "PATH": path}
-    command = [sys.executable, "-m", "snakemake", *map(str, arguments), "--configfile", "config/ci.yaml"]
-    out = subprocess.PIPE
-    return subprocess.Popen(command, cwd=folder, env=environment, text=True, stdout=out, stderr=subprocess.STDOUT)
-
-
-def finish(job, seconds=900):
-    """What a call of snakemake said, which must have ended well."""
-    try:
-        said, _ = job.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        job.send_signal(signal.SIGINT)  # which cancels what it has submitted
-        said = job.communicate()[0]
-    assert job.returncode == 0, said
-    return said
 
 
 def call(folder, *arguments):
@@ -99,20 +74,20 @@ def results(folder):
     return {file.relative_to(folder): sha256(file) for file in files}
 
 
-def test_the_cluster_makes_the_bytes_that_this_machine_makes_and_submits_nothing_twice(cluster, copy):
-    figures = ("figure_3", "figure_5a", "figure_5b", "figure_6", "--config", "seeds=[1]")
-    here, there = copy("here"), copy("there")
-    jobs = [begin(here, *figures, "--cores", "1"), on_cluster(there, *figures)]
-    _, said = map(finish, jobs)
-    assert results(there) == results(here)
-    made = [file.suffix for file in results(there)]
-    assert (made.count(".safetensors"), made.count(".svg")) == (2, 4)
+def test_the_cluster_makes_the_bytes_that_this_machine_makes_and_submits_nothing_twice(cluster, finished_ci, copy):
+    folder = copy()
+    said = finish(on_cluster(folder))
+    assert results(folder) == results(finished_ci)
+    made = [file.suffix for file in results(folder)]
+    assert (made.count(".safetensors"), made.count(".svg")) == (8, 11)
 
     kinds = submitted(said)
-    assert kinds.count("rule_train") == 2
-    assert not {"rule_lesions", "rule_gradients"} & set(kinds)
-    assert len([kind for kind in kinds if kind.startswith("group_measurements")]) == 2  # five jobs, by fours
-    again = finish(on_cluster(there, *figures))
+    assert kinds.count("rule_train") == 8
+    # 20 measurements, by fours, and in one submission figures, claims and what is counted for them.
+    assert len([kind for kind in kinds if kind.startswith("group_measurements")]) == 5
+    assert len([kind for kind in kinds if kind.startswith("group_drawings")]) == 1
+    assert len(kinds) == 14
+    again = finish(on_cluster(folder))
     assert "Nothing to be done" in again
     assert submitted(again) == []
 

@@ -14,11 +14,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from workflow_helpers import ROOT, RUN, begin, copy_code
 
 from unravel.files import sha256
 
-ROOT = Path(__file__).resolve().parents[1]
-RUN = Path("results/ci")
 FIGURES = (
     "unraveled-view", "unraveled-deletion", "single-deletion", "random-deletion", "reordering", "path-gradients",
     "paths-left", "stochastic-depth", "test-errors", "training-curves", "class-overview",
@@ -30,26 +29,17 @@ TRAIN = ("--config", RUN / "config.yaml", "--data", RUN / "data/digits/manifest.
 
 
 def snakemake(checkout, *arguments):
-    """Call snakemake as a user does, in the given checkout, with the Python of these tests."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        *map(str, arguments),
-        "--cores",
-        "2",
-        "--configfile",
-        "config/ci.yaml",
-    ]
-    return subprocess.run(command, cwd=checkout, env=environment, text=True, capture_output=True)
+    """How a call of snakemake in the given checkout ended, and what it said."""
+    job = begin(checkout, *arguments, "--cores", "2")
+    said, _ = job.communicate()
+    return subprocess.CompletedProcess(job.args, job.returncode, said)
 
 
 def planned(checkout, *arguments):
     """Names of the rules that a dry run would run, with how many jobs of each."""
     plan = snakemake(checkout, "--dry-run", *arguments)
-    assert plan.returncode == 0, plan.stdout + plan.stderr
-    table = re.search(r"^job +count\n-+ +-+\n(.*?)^total", plan.stdout + plan.stderr, re.MULTILINE | re.DOTALL)
+    assert plan.returncode == 0, plan.stdout
+    table = re.search(r"^job +count\n-+ +-+\n(.*?)^total", plan.stdout, re.MULTILINE | re.DOTALL)
     jobs = {} if table is None else {name: int(count) for name, count in map(str.split, table[1].splitlines())}
     jobs.pop("all", None)
     return jobs
@@ -63,19 +53,13 @@ def script(checkout, name, *arguments):
 @pytest.fixture(scope="module")
 def empty_checkout(tmp_path_factory):
     """A copy of the checkout with nothing generated in it."""
-    folder = tmp_path_factory.mktemp("checkout") / "unravel"
-    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".git", ".venv", ".*_cache", ".snakemake", "results"))
-    return folder
+    return copy_code(tmp_path_factory.mktemp("checkout") / "unravel")
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory, empty_checkout):
+def checkout(tmp_path_factory, finished_ci):
     """A checkout in which the ci run is done."""
-    folder = tmp_path_factory.mktemp("done") / "unravel"
-    shutil.copytree(empty_checkout, folder)
-    done = snakemake(folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
+    return Path(shutil.copytree(finished_ci, tmp_path_factory.mktemp("done") / "unravel"))
 
 
 def test_the_run_makes_every_file_the_plan_names(checkout):
@@ -107,7 +91,7 @@ def test_everything_is_written_below_the_runs_folder(checkout, empty_checkout):
 def test_a_second_call_does_nothing_and_says_so(checkout):
     again = snakemake(checkout)
     assert again.returncode == 0
-    assert "Nothing to be done" in again.stdout + again.stderr
+    assert "Nothing to be done" in again.stdout
 
 
 @pytest.mark.parametrize(
@@ -139,14 +123,14 @@ def test_a_changed_key_redoes_what_depends_on_it_and_nothing_else(checkout, chan
 
 def test_snakemakes_own_report_is_a_second_view(checkout, tmp_path):
     done = snakemake(checkout, "--report", tmp_path / "view.html")
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout
     view = (tmp_path / "view.html").read_text()
     entries = yaml.safe_load((ROOT / "report/figures.yaml").read_text())
     for entry in (entry for entry in entries if "slug" in entry):
         assert f"{entry['label']}. {entry['title']}. {entry['note']}" in html.unescape(view)
         for suffix in ("svg", "csv"):
-            assert f"Adding {entry['slug']}.{suffix} (" in done.stdout + done.stderr
-    assert "Adding claims.json (" in done.stdout + done.stderr
+            assert f"Adding {entry['slug']}.{suffix} (" in done.stdout
+    assert "Adding claims.json (" in done.stdout
 
 
 @pytest.mark.parametrize(("name", "source"), [("imagenet", "train"), ("imagenet-pretrained", "fetch_weights")])
@@ -154,8 +138,8 @@ def test_a_run_of_figure_4_is_planned_without_the_other_experiments(empty_checko
     command = [sys.executable, "-m", "snakemake", "-n", "--configfile", f"config/{name}.yaml"]
     plan = subprocess.run(command, cwd=empty_checkout, text=True, capture_output=True)
     assert plan.returncode == 0, plan.stdout + plan.stderr
-    rules = set(re.findall(r"^(?:local)?rule (\w+):", plan.stdout + plan.stderr, re.MULTILINE))
-    jobs = set(re.findall(r"^(\w+) +1$", plan.stdout + plan.stderr, re.MULTILINE))
+    rules = set(re.findall(r"^(?:local)?rule (\w+):", plan.stdout, re.MULTILINE))
+    jobs = set(re.findall(r"^(\w+) +1$", plan.stdout, re.MULTILINE))
     assert (jobs or rules) == {
         "prepare_data",
         source,
@@ -187,7 +171,7 @@ def test_a_checkpoint_with_a_new_date_but_the_same_content_redoes_nothing(checko
 def test_a_finished_run_is_fresh_and_whole_until_a_byte_changes(checkout):
     def called(name, *arguments):
         done = script(checkout, name, *arguments)
-        return done.returncode, done.stdout + done.stderr
+        return done.returncode, done.stdout
 
     assert snakemake(checkout).returncode == 0
     status, verify = ("status", "--config", "config/ci.yaml"), ("verify", "--run", RUN)
@@ -242,7 +226,7 @@ def test_a_published_run_is_rebuilt_from_its_measurements_alone(checkout, empty_
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     command = ["make", "reference", "RUN=ci", "INSTALLED="]
     again = subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True)
-    assert again.returncode == 0, again.stdout + again.stderr
+    assert again.returncode == 0, again.stdout
     assert "The report: results/ci/report.html" in again.stdout.splitlines()
     assert all(path.stat().st_mtime_ns == before[path][1] for path in kept)
     assert all(path.read_bytes() == before[path][0] for path in drawn)
@@ -253,15 +237,15 @@ def test_a_published_run_is_rebuilt_from_its_measurements_alone(checkout, empty_
 def test_the_plan_reads_as_sentences(empty_checkout):
     plan = snakemake(empty_checkout, "--dry-run")
     for line in ("Train resnet, seed 2, for 2 epochs", "Measure deletions of vgg, seed 1", "Draw Figure 3"):
-        assert line in plan.stdout + plan.stderr
+        assert line in plan.stdout
     assert not (empty_checkout / "results").exists()
 
 
 def test_a_misspelt_key_ends_the_call_with_one_line_before_any_job(empty_checkout):
     wrong = snakemake(empty_checkout, "--config", "training={lerning_rate: 1}")
     assert wrong.returncode != 0
-    assert "error: config: training: unknown key 'lerning_rate'; did you mean 'learning_rate'?" in wrong.stderr
-    assert "Traceback" not in wrong.stderr
+    assert "error: config: training: unknown key 'lerning_rate'; did you mean 'learning_rate'?" in wrong.stdout
+    assert "Traceback" not in wrong.stdout
     assert not (empty_checkout / "results").exists()
 
 
@@ -273,8 +257,8 @@ def test_a_results_folder_that_cannot_be_written_ends_the_call_with_one_line(emp
     finally:
         blocker.unlink()
     assert wrong.returncode != 0
-    assert "error: results/ci: cannot be written" in wrong.stderr
-    assert "Traceback" not in wrong.stderr
+    assert "error: results/ci: cannot be written" in wrong.stdout
+    assert "Traceback" not in wrong.stdout
 
 
 def test_a_checkpoint_of_another_network_ends_the_job_with_one_line_and_no_output(checkout, tmp_path):
