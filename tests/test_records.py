@@ -131,7 +131,9 @@ def repository(tmp_path, monkeypatch):
 
     git("init", "--quiet")
     (folder / "code.py").write_text("one = 1\n")
-    git("add", "code.py")
+    (folder / "results").mkdir()
+    (folder / "results/claims.json").write_text("[]")
+    git("add", "code.py", "results")
     git("commit", "--quiet", "--message", "Add code")
     return folder, git
 
@@ -149,6 +151,12 @@ def test_changed_code_is_said_to_be_changed(repository):
     assert records.code_version() == {"commit": git("rev-parse", "HEAD"), "dirty": True}
     git("add", "code.py")  # staged is not yet committed
     assert records.code_version()["dirty"]
+
+
+def test_results_made_again_are_no_changed_code(repository):
+    folder, _ = repository
+    (folder / "results/claims.json").write_text("[1]")
+    assert not records.code_version()["dirty"]
 
 
 def test_code_outside_a_checkout_has_no_commit(tmp_path, repository, monkeypatch):

@@ -77,7 +77,10 @@ def describe(path: Path | str) -> dict[str, Any]:
 
 
 def code_version() -> dict[str, Any]:
-    """The commit the code was at, and whether tracked files differed from it; `commit` is None outside a checkout."""
+    """The commit the code was at, and whether tracked files differed from it; `commit` is None outside a checkout.
+
+    The files of published runs do not count: they are results, which the job itself may be making again.
+    """
 
     def git(*words: str) -> str | None:
         try:
@@ -89,7 +92,7 @@ def code_version() -> dict[str, Any]:
     commit = git("rev-parse", "HEAD")
     return {
         "commit": commit,
-        "dirty": commit is not None and git("status", "--porcelain", "--untracked-files=no") != "",
+        "dirty": commit is not None and git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results") != "",
     }
 
 

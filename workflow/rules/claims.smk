@@ -22,6 +22,8 @@ rule claims:
         "<run>/logs/claims.log",
     conda:
         "../envs/figures.yaml"
+    resources:
+        **DRAWING,
     params:
         run=subpath(output.claims, parent=True),
         about="The verdict on each of the paper's claims, with the values it rests on.",

@@ -77,6 +77,10 @@ def memory(rule):
     return megabytes
 
 
+# What takes seconds is not estimated. On a cluster these jobs share a submission, in which they run one by one.
+DRAWING = {"runtime": 5, "drawing": 1}
+
+
 # The job takes the shell's place, so that a signal reaches it: a training told to end then saves its state.
 shell.prefix("set -euo pipefail; exec ")
 

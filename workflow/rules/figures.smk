@@ -18,6 +18,8 @@ rule figure_3:
         figure="single-deletion",
     conda:
         "../envs/figures.yaml"
+    resources:
+        **DRAWING,
     params:
         scale=CONFIG.scale,
         about=about_figure,

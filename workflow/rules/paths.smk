@@ -10,6 +10,8 @@ rule count_paths:
         "<run>/logs/measurements/paths/{network}.log",
     conda:
         "../envs/figures.yaml"
+    resources:
+        **DRAWING,
     params:
         blocks=lambda wildcards: CONFIG.networks[wildcards.network].n_blocks,
     message:
@@ -34,6 +36,8 @@ rule list_paths:
         lesion="|".join(DRAWN_DELETIONS),
     conda:
         "../envs/figures.yaml"
+    resources:
+        **DRAWING,
     params:
         blocks=DRAWN_BLOCKS,
         deleted=lambda wildcards: DRAWN_DELETIONS[wildcards.lesion],
