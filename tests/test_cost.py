@@ -84,8 +84,9 @@ def test_lesions_share_as_much_work_as_the_engine_counts(demo, make_split):
 
 
 def test_rates_are_medians_of_records_and_constants_elsewhere(demo, tmp_path):
-    assert cost.rates(tmp_path)["train", "cpu"].gflops == cost.DEFAULT_GFLOPS["train"]
-    assert "assumed" in cost.rates(tmp_path)["train", "gpu"].source
+    rates = rates_for(demo, tmp_path)
+    assert rates["train", "cpu"].gflops == cost.DEFAULT_GFLOPS["train"]
+    assert "assumed" in rates["train", "gpu"].source
     write(tmp_path / "demo/config.yaml", config.to_yaml(demo))
     operations = 2 * cost.work(demo, cost.images(demo, tmp_path), "train", "resnet")
     for seed, seconds, hardware in ((1, 10, {"cpu": "A"}), (2, 20, {"cpu": "A"}), (3, 5, {"cpu": "A", "gpu": "B"})):
@@ -93,13 +94,16 @@ def test_rates_are_medians_of_records_and_constants_elsewhere(demo, tmp_path):
         write(tmp_path / f"demo/jobs/checkpoints/resnet/seed{seed}.json", json.dumps(record))
     resumed = {"seconds": 4, "hardware": {"cpu": "A"}, "facts": {"epochs_here": 3}}
     write(tmp_path / "demo/jobs/checkpoints/vgg/seed1.json", json.dumps(resumed))
-    rates = cost.rates(tmp_path)
+    rates = rates_for(demo, tmp_path)
     assert rates["train", "cpu"].gflops == pytest.approx(operations * (1 / 10 + 1 / 20) / 2 / 1e9)
     assert rates["train", "cpu"].source == "median of 2 jobs on A"
     assert rates["train", "gpu"].gflops == pytest.approx(operations / 5 / 1e9)
     assert rates["train", "gpu"].source == "median of 1 jobs on B"
     costs = cost.Costs(demo, tmp_path)
     assert costs.seconds("train", "resnet", device="gpu") == pytest.approx(cost.START_SECONDS + 5)
+    other = config.parse(demo.model_dump(mode="json") | {"training": {"precision": "bf16"}})
+    assert rates_for(other, tmp_path) == rates_for(demo, tmp_path / "empty")
+    assert cost.rates(demo, CIFAR, tmp_path) == rates_for(demo, tmp_path / "empty")
 
 
 def test_the_hours_of_a_stage_are_those_of_its_jobs_whatever_their_threads(demo, tmp_path):
@@ -133,20 +137,20 @@ def test_imagenet_is_neither_in_memory_nor_in_the_runs_folder(tmp_path):
     assert costs.memory_mb("train", "resnet-200", "gpu") < 5000
 
 
-def test_a_pretrained_network_has_no_estimate(tmp_path):
+def test_a_pretrained_network_has_no_estimate(demo, tmp_path):
     with pytest.raises(cost.InputError, match=r"networks.resnet-101: the layers of timm:\S+ are not in the config"):
         cost.Costs(config.read(ROOT / "config" / "imagenet-pretrained.yaml"), tmp_path)
     finished = (ROOT / "config" / "imagenet-pretrained.yaml").read_text(encoding="utf-8")
     write(tmp_path / "imagenet-pretrained/config.yaml", finished)
     record = {"seconds": 9, "hardware": {"cpu": "A"}, "facts": {}}
     write(tmp_path / "imagenet-pretrained/jobs/checkpoints/resnet-101/seed1.json", json.dumps(record))
-    assert cost.rates(tmp_path) == cost.rates(tmp_path / "empty")
+    assert rates_for(demo, tmp_path) == rates_for(demo, tmp_path / "empty")
 
 
 def test_a_damaged_manifest_or_record_is_named_or_left_out(demo, tmp_path):
     write(tmp_path / "demo/config.yaml", config.to_yaml(demo))
     write(tmp_path / "demo/jobs/checkpoints/resnet/seed1.json", "{")
-    assert cost.rates(tmp_path) == cost.rates(tmp_path / "empty")
+    assert rates_for(demo, tmp_path) == rates_for(demo, tmp_path / "empty")
     write(tmp_path / "demo/data/digits/manifest.json", "{}")
     with pytest.raises(cost.InputError, match=r"manifest.json: no valid manifest .* prepare the data again"):
         cost.images(demo, tmp_path)
@@ -188,6 +192,10 @@ def dry_run(config_file):
     done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
+
+
+def rates_for(run, results):
+    return cost.rates(run, cost.images(run, results).shape, results)
 
 
 def write(path, text):

@@ -67,6 +67,15 @@ def submitted(said):
     return re.findall(r"has been submitted with SLURM jobid \d+ \(log: .*/slurm_logs/(\w+)/", said)
 
 
+def asked(folder, kind):
+    """CPUs and GPUs that each submission of a kind asked for."""
+    jobs = [
+        job for job in slurm_helpers.run("scontrol", "show", "jobs", "--oneliner").splitlines() if f"{folder}/" in job
+    ]
+    said = [dict(pair.partition("=")[::2] for pair in job.split()) for job in jobs if f"/{kind}" in job]
+    return {(one["NumCPUs"], one.get("TresPerJob")) for one in said}
+
+
 def results(folder):
     """Hashes of a run's checkpoints, tables and figures."""
     kinds = ("checkpoints", "measurements", "figures")
@@ -87,6 +96,8 @@ def test_the_cluster_makes_the_bytes_that_this_machine_makes_and_submits_nothing
     assert len([kind for kind in kinds if kind.startswith("group_measurements")]) == 5
     assert len([kind for kind in kinds if kind.startswith("group_drawings")]) == 1
     assert len(kinds) == 14
+    assert asked(folder, "group_measurements") == {("1", "gres:gpu:1")}  # one after the other
+    assert asked(folder, "group_drawings") == {("1", None)}
     again = finish(on_cluster(folder))
     assert "Nothing to be done" in again
     assert submitted(again) == []

@@ -220,17 +220,23 @@ class Rate:
 Kind = tuple[str, str]  # rule, and cpu (one core) or gpu
 
 
-def rates(results: Path) -> dict[Kind, Rate]:
-    """The median rate of finished jobs below `results`, by rule and device; constants where there are none."""
+def rates(like: Config, shape: Shape, results: Path) -> dict[Kind, Rate]:
+    """The median rate of finished jobs below `results`, by rule and device; constants where there are none.
+
+    Only jobs on images of this shape in the precision of the run `like` count: a CPU may do bf16 four times as fast as
+    fp32, and 8x8 images keep no device busy.
+    """
     found: dict[Kind, list[tuple[float, str]]] = {}
     for path in sorted(results.glob("*/config.yaml")):
         try:
             config = settings.read(path)
-            measured = list(_measured(config, images(config, results), path.parent / "jobs"))
+            data = images(config, results)
+            measured = list(_measured(config, data, path.parent / "jobs")) if data.shape == shape else []
         except InputError:  # a run of another release, or of pretrained networks: nothing else is lost
             continue
         for rule, device, gflops, hardware in measured:
-            found.setdefault((rule, device), []).append((gflops, hardware))
+            if _precision(config, rule) == _precision(like, rule):
+                found.setdefault((rule, device), []).append((gflops, hardware))
     known = {}
     for kind, timed in found.items():
         hardware = ", ".join(sorted({name for _, name in timed}))
@@ -240,6 +246,10 @@ def rates(results: Path) -> dict[Kind, Rate]:
         known.setdefault((rule, "cpu"), Rate(gflops, f"constant measured on {MEASURED_ON}"))
         known.setdefault((rule, "gpu"), Rate(GPU_GFLOPS[rule], "assumed, not measured"))
     return known
+
+
+def _precision(config: Config, rule: str) -> str:
+    return {"train": config.training.precision, "lesions": config.evaluation.precision}.get(rule, "fp32")
 
 
 def _measured(config: Config, data: Images, folder: Path) -> Iterator[tuple[str, str, float, str]]:
@@ -298,10 +308,11 @@ def _record(rule: str, network: str, seed: int, experiment: Experiment | None) -
 
 
 class Costs:
-    """The costs of one run's jobs, by the rates of the runs below `results`."""
+    """The costs of one run's jobs, by the rates of like runs below `results`."""
 
     def __init__(self, config: Config, results: Path = Path("results")) -> None:
-        self.config, self.images, self.rates = config, images(config, results), rates(results)
+        self.config, self.images = config, images(config, results)
+        self.rates = rates(config, self.images.shape, results)
         self.layers = {
             name: layers(described(config, name), self.images.shape, self.images.classes) for name in config.networks
         }

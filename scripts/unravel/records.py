@@ -92,7 +92,8 @@ def code_version() -> dict[str, Any]:
     commit = git("rev-parse", "HEAD")
     return {
         "commit": commit,
-        "dirty": commit is not None and git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results") != "",
+        "dirty": commit is not None
+        and git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results") != "",
     }
 
 

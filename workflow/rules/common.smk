@@ -39,6 +39,16 @@ RESOLVED = f"results/{CONFIG.run}/config.yaml"
 # A job with a network counts as the user of a GPU where there may be one: in this machine, or in the cluster.
 GPUS = int(CONFIG.execution.device != "cpu" and any(map(shutil.which, ("nvidia-smi", "sbatch"))))
 DEVICE = "gpu" if GPUS else "cpu"
+# Side by side on this machine's GPU, which a single narrow network leaves mostly idle; `--resources gpu=1` says otherwise.
+# It is said here and not in the default profile, which would outvote a cluster's.
+workflow.global_resources.setdefault("gpu", 4)
+
+
+resource_scopes:
+    gpu="local",  # a limit within this machine or within a submission, not of a whole cluster
+    drawing="local",
+
+
 LONGEST = 24 * 60  # minutes; a training that takes longer goes on in its next attempt
 
 
