@@ -64,7 +64,7 @@ def on_cluster(folder, *arguments, **variables):
 
 def submitted(said):
     """The kinds of jobs that were submitted, from the names of their logs."""
-    return re.findall(r"has been submitted with SLURM jobid \d+ \(log: .*/slurm_logs/(\w+)/", said)
+    return re.findall(r"has been submitted with SLURM jobid \d+ \(log: .*/slurm_logs/([\w.]+)/", said)
 
 
 def asked(folder, kind):
