@@ -140,6 +140,13 @@ def test_a_training_survives_its_time_limit_a_preemption_and_a_dead_node(cluster
     assert "COMPLETED" in slurm_helpers.run("scontrol", "show", "job", urgent)
 
 
+def test_a_training_by_two_processes_gets_two_gpus(cluster, copy):
+    folder = copy()
+    finish(on_cluster(folder, TRAINED, "--config", "training={parts: 2, epochs: 1}", "execution={processes: 2}"))
+    assert asked(folder, "rule_train") == {("2", "gres:gpu:2")}
+    assert (folder / TRAINED).exists()
+
+
 def visible_gpus(folder):
     """CUDA_VISIBLE_DEVICES of the training that runs in a checkout; None if there is none."""
     for process in (Path(f"/proc/{pid}") for pid in processes()):

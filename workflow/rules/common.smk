@@ -39,13 +39,14 @@ RESOLVED = f"results/{CONFIG.run}/config.yaml"
 # A job with a network counts as the user of a GPU where there may be one: in this machine, or in the cluster.
 GPUS = int(CONFIG.execution.device != "cpu" and any(map(shutil.which, ("nvidia-smi", "sbatch"))))
 DEVICE = "gpu" if GPUS else "cpu"
-# Side by side on this machine's GPU, which a single narrow network leaves mostly idle; `--resources gpu=1` says otherwise.
-# It is said here and not in the default profile, which would outvote a cluster's.
-workflow.global_resources.setdefault("gpu", 4)
+# Jobs at once on this machine's GPU, which a single narrow network leaves mostly idle; `--resources side_by_side=1` says
+# otherwise. The default profile would outvote a cluster's, so it is said here; a limit of `gpu` itself would cut down a
+# job that needs several.
+workflow.global_resources.setdefault("side_by_side", 4)
 
 
 resource_scopes:
-    gpu="local",  # a limit within this machine or within a submission, not of a whole cluster
+    side_by_side="local",  # within this machine or within a submission, not in a whole cluster
     drawing="local",
 
 

@@ -18,6 +18,7 @@ rule lesions:
         runtime=runtime("lesions"),
         mem_mb=memory("lesions"),
         gpu=GPUS,
+        side_by_side=GPUS,
     params:
         config=RESOLVED,
         part=lambda wildcards: CONFIG.lesion_part(wildcards.experiment),

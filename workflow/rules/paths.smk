@@ -66,6 +66,7 @@ rule gradients:
         runtime=runtime("gradients"),
         mem_mb=memory("gradients"),
         gpu=GPUS,
+        side_by_side=GPUS,
     params:
         config=RESOLVED,
         part=CONFIG.gradient_part(),

@@ -16,6 +16,7 @@ rule predictions:
         runtime=runtime("predictions"),
         mem_mb=memory("predictions"),
         gpu=GPUS,
+        side_by_side=GPUS,
     params:
         config=RESOLVED,
         part=CONFIG.prediction_part(),

@@ -20,6 +20,7 @@ rule train:
         runtime=runtime("train"),
         mem_mb=memory("train"),
         gpu=GPUS * CONFIG.execution.processes,
+        side_by_side=GPUS,
     params:
         config=RESOLVED,
         part=lambda wildcards: CONFIG.training_part(wildcards.network),
