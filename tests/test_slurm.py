@@ -18,7 +18,8 @@ PROFILE = Path("workflow/profiles/slurm/config.yaml")
 TRAINED = RUN / "checkpoints/resnet/seed1.safetensors"
 SAVED = TRAINED.with_suffix(".resume.safetensors")
 WITHOUT = slurm_helpers.why_not()
-LONG = ("training={epochs: 80}", "execution={checkpoint_every: 1}")  # half a minute, saved each epoch
+# Slurm looks at time limits every 30 s, so a training must last longer: a minute on an idle core. Saved each epoch.
+LONG = ("training={epochs: 300}", "execution={checkpoint_every: 1}")
 
 
 @pytest.fixture(scope="session")
