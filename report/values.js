@@ -26,7 +26,7 @@ function readable(picture) {
     svg.append(ring);
     const values = [[one.x_name, one.x[point]], [one.y_name, one.y[point]]].filter(([name]) => name);
     const said = values.map(([name, value]) => `${name}: ${shown(value)}`);
-    if (one.low) said.push(`${one.band_name}: ${shown(one.low[point])} to ${shown(one.high[point])}`);
+    if (one.low && one.low[point] < one.high[point]) said.push(`${one.band_name}: ${shown(one.low[point])} to ${shown(one.high[point])}`);
     output.textContent = [one.series, ...said].join(" · ");
   }
 

@@ -163,6 +163,7 @@ def test_the_marks_of_a_series_are_groups_of_the_svg_that_draw_nothing_else(save
     def paint(panel):
         panel.plot([1, 2], [3, 4], color="#111111", label="line")
         style.band(panel, [1, 2], [2, 3], [4, 5], style.Mark("#222222", "o", "-"), "line", "range")
+        panel.plot([1], [3], "o", color="#444444", label=style.part("first", "line"))
         panel.bar([1, 2], [1, 2], color="#333333", label="bars")
 
     svg, (line, bars) = saved(paint)
@@ -172,6 +173,6 @@ def test_the_marks_of_a_series_are_groups_of_the_svg_that_draw_nothing_else(save
         groups = [root.find(f".//*[@id='{mark}']") for mark in series["marks"]]
         return {colour for group in groups for colour in re.findall(r"#\d{6}", ElementTree.tostring(group).decode())}
 
-    assert colours(line) == {"#111111", "#222222"}
+    assert colours(line) == {"#111111", "#222222", "#444444"}
     assert colours(bars) == {"#333333"}
-    assert len({*line["marks"], *bars["marks"]}) == 2 + 2
+    assert len({*line["marks"], *bars["marks"]}) == 3 + 2

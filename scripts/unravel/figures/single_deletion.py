@@ -43,12 +43,19 @@ def _draw_network(panel: Axes, network: str, rows: pd.DataFrame, mark: style.Mar
     by_position = rows.groupby("deleted_position")
     errors = by_position.error_percent.agg(["mean", "min", "max"])
     downsampling = by_position.downsampling.first()
-    panel.fill_between(errors.index, errors["min"], errors["max"], color=mark.colour, alpha=0.2, linewidth=0)
-    panel.plot(errors.index, errors["mean"], color=mark.colour, linestyle=mark.dash, linewidth=1)
+    label = f"{network}, one deleted"
+    style.band(panel, errors.index, errors["min"], errors["max"], mark, label, "lowest and highest seed")
     panel.plot(
-        errors.index, errors["mean"], mark.marker, color=mark.colour, markersize=3.5, label=f"{network}, one deleted"
+        errors.index,
+        errors["mean"],
+        color=mark.colour,
+        linestyle=mark.dash,
+        linewidth=1,
+        label=style.part("line", label),
     )
+    panel.plot(errors.index, errors["mean"], mark.marker, color=mark.colour, markersize=3.5, label=label)
     halving = errors["mean"][downsampling]
-    panel.plot(halving.index, halving, mark.marker, color=mark.colour, markersize=8, fillstyle="none")
+    rings = style.part("downsampling", label)
+    panel.plot(halving.index, halving, mark.marker, color=mark.colour, markersize=8, fillstyle="none", label=rings)
     intact = rows.groupby("seed").intact_error_percent.first().mean()
     panel.axhline(intact, color=mark.colour, linewidth=0.8, linestyle=":", label=f"{network}, nothing deleted")

@@ -75,7 +75,7 @@ KNOWN_MARKS = {
 }
 SPARE_MARKS = (Mark("#9C18FC", "v", "-"), Mark("#A85430", "P", (0, (4, 1.5))), Mark("#F03CFC", "X", (0, (1, 1))))
 GREY = "#767676"  # for what is no network's own
-BAND_OF = " of "  # in a band's label, between what its ends are and the label of its series
+PART_OF = " of "  # in a label, between what is drawn and the series that it belongs to
 
 
 def marks(networks: Iterable[str]) -> dict[str, Mark]:
@@ -126,9 +126,14 @@ def median_and_quartiles(panel: Axes, groups: Any, mark: Mark, label: str) -> No
     )
 
 
+def part(meaning: str, label: str) -> str:
+    """A label, kept out of the legend, for what belongs to the series of this label: `meaning` says what it is."""
+    return f"_{meaning}{PART_OF}{label}"
+
+
 def band(panel: Axes, x: Any, low: Any, high: Any, mark: Mark, label: str, meaning: str) -> None:
     """Draw the band around the series of this label; `meaning` says what its ends are."""
-    panel.fill_between(x, low, high, color=mark.colour, alpha=0.2, linewidth=0, label=f"_{meaning}{BAND_OF}{label}")
+    panel.fill_between(x, low, high, color=mark.colour, alpha=0.2, linewidth=0, label=part(meaning, label))
 
 
 def stated(panel: Axes, x: Sequence[float], y: Sequence[float]) -> list[Line2D]:
@@ -144,7 +149,7 @@ def panel_title(panel: Axes, letter: str, text: str, **options: Any) -> None:
 
 
 class Series(NamedTuple):
-    """A labelled line or row of bars: its values (n, 2), the band around it, and what draws the two."""
+    """A labelled line or row of bars: its values (n, 2), the band around it, and all that is drawn of it."""
 
     label: str
     values: np.ndarray
@@ -182,7 +187,7 @@ def points(figure: Figure) -> list[dict[str, Any]]:
             }
             if series.band is not None:
                 low, high = _ends(series.band, x)
-                name = str(series.band.get_label()).removeprefix("_").partition(BAND_OF)[0]
+                name = str(series.band.get_label()).removeprefix("_").partition(PART_OF)[0]
                 entry |= {"band_name": name, "low": _rounded(low), "high": _rounded(high)}
             found.append(entry)
     return found
@@ -208,22 +213,24 @@ def _ends(band: PolyCollection, x: np.ndarray) -> np.ndarray:
 
 def _series(panel: Axes) -> Iterator[Series]:
     """The lines and bars of a panel that stand at values on both axes."""
-    bands = {str(drawn.get_label()).partition(BAND_OF)[2]: drawn for drawn in panel.collections}
-    drawn: list[tuple[str, Any, list[Artist]]] = [
-        (str(line.get_label()), line.get_xydata(), [line])
-        for line in panel.get_lines()
-        if line.get_transform() == panel.transData
-    ]
+    lines = [line for line in panel.get_lines() if line.get_transform() == panel.transData]
+    parts: dict[str, list[Artist]] = {}
+    for artist in (*lines, *panel.collections):
+        meaning, _, whole = str(artist.get_label()).partition(PART_OF)
+        if meaning.startswith("_") and whole:
+            parts.setdefault(whole, []).append(artist)
+    drawn: list[tuple[str, Any, list[Artist]]] = [(str(line.get_label()), line.get_xydata(), [line]) for line in lines]
     for bars in panel.containers:
         if isinstance(bars, BarContainer):
             tops = [(bar.get_x() + bar.get_width() / 2, bar.get_height()) for bar in bars]
             drawn.append((str(bars.get_label()), tops, list(bars)))
     for label, values, artists in drawn:
-        if not label.startswith(("_child", "_container")):
+        is_part = label.startswith("_") and PART_OF in label
+        if not is_part and not label.startswith(("_child", "_container")):
             name = label.removeprefix("_")
-            band = bands.get(name)
-            assert band is None or isinstance(band, PolyCollection)
-            yield Series(name, np.asarray(values, float), band, [*artists, *([band] if band else [])])
+            belonging = parts.get(name, [])
+            bands = [artist for artist in belonging if isinstance(artist, PolyCollection)]
+            yield Series(name, np.asarray(values, float), bands[0] if bands else None, [*artists, *belonging])
 
 
 def save(drawing: Drawing, output: Path) -> None:
