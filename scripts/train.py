@@ -28,8 +28,8 @@ from unravel.profiling import profiled
 def main() -> None:
     arguments = parse()
     settings = config.read(arguments.config)
-    if settings.execution.processes > 1 and not distributed.started():
-        distributed.launch(settings.execution.processes)
+    if settings.execution.members > 1 and not distributed.started():
+        distributed.launch(settings.execution.processes, settings.execution.nodes)
         return
     device = devices.set_up(settings.execution)
     with distributed.joined(device, settings.training.parts) as group:

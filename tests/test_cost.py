@@ -134,7 +134,30 @@ def test_imagenet_is_neither_in_memory_nor_in_the_runs_folder(tmp_path):
     assert costs.layers["resnet-200"].parameters == pytest.approx(64.7e6, rel=0.01)
     assert costs.layers["resnet-200"].forward == pytest.approx(15.0e9, rel=0.01)
     assert costs.disk_mb() < 300
-    assert costs.memory_mb("train", "resnet-200", "gpu") < 5000
+    gigabytes = {rule: costs.memory_mb(rule, "resnet-200", "gpu") / 1000 for rule in ("train", "lesions")}
+    assert gigabytes == {"train": 8 * 5.6, "lesions": 5.6}  # eight processes, each with eight that decode
+
+
+def test_processes_share_the_time_of_a_training_and_each_takes_memory(demo, tmp_path):
+    raw = demo.model_dump(mode="json")
+    together = {"training": raw["training"] | {"parts": 8}, "execution": {"processes": 2, "nodes": 4}}
+    one, eight = cost.Costs(demo, tmp_path), cost.Costs(config.parse(raw | together), tmp_path)
+    on_a_machine = [costs.memory_mb("train", "resnet", "gpu") for costs in (one, eight)]
+    assert on_a_machine[1] == pytest.approx(2 * on_a_machine[0], abs=1)
+    for device in ("cpu", "gpu"):
+        work = [costs.seconds("train", "resnet", device=device) - cost.START_SECONDS for costs in (one, eight)]
+        assert work[0] == pytest.approx(8 * work[1])
+        assert len({costs.seconds("lesions", "resnet", "deletions", device) for costs in (one, eight)}) == 1
+
+
+def test_the_rate_of_a_training_by_several_processes_is_that_of_one_device(demo, tmp_path):
+    raw = demo.model_dump(mode="json")
+    together = config.parse(raw | {"training": raw["training"] | {"parts": 8}, "execution": {"processes": 4}})
+    write(tmp_path / "demo/config.yaml", config.to_yaml(together))
+    record = {"seconds": 10, "hardware": {"cpu": "A", "gpu": "B"}, "facts": {"epochs_here": demo.training.epochs}}
+    write(tmp_path / "demo/jobs/checkpoints/resnet/seed1.json", json.dumps(record))
+    operations = 2 * cost.work(demo, cost.images(demo, tmp_path), "train", "resnet")
+    assert rates_for(together, tmp_path)["train", "gpu"].gflops == pytest.approx(operations / 10 / 4 / 1e9)
 
 
 def test_a_pretrained_network_has_no_estimate(demo, tmp_path):

@@ -137,10 +137,26 @@ def test_processes_that_do_not_divide_the_parts_are_refused(monkeypatch):
         pass
 
 
+def test_several_machines_are_those_of_a_slurm_job(tmp_path):
+    command = prepare(tmp_path)
+    path = tmp_path / "config.yaml"
+    path.write_text(path.read_text().replace("processes: 2", "nodes: 2"))
+    done = run(command)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: execution.nodes is 2, but this is no SLURM job; call snakemake with --profile workflow/profiles/slurm, "
+        "or set execution.nodes to 1\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("section", "message"),
     [
         ({"execution": {"processes": 3}, "training": {"parts": 8}}, "execution.processes is 3, which does not divide"),
+        (
+            {"execution": {"processes": 2, "nodes": 2}, "training": {"parts": 2}},
+            "2 on each of 2 nodes, .* multiple of 4",
+        ),
         ({"training": {"parts": 3}}, "batch_size 128 has no 3 equal parts of at least 2 images"),
         ({"training": {"parts": 128}}, "batch_size 128 has no 128 equal parts of at least 2 images"),
     ],

@@ -1,8 +1,10 @@
 """The pipeline on a real SLURM cluster of six nodes on this machine: what it makes, asks for, and survives."""
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -112,12 +114,12 @@ def test_a_training_survives_its_time_limit_a_preemption_and_a_dead_node(cluster
 
     def in_training(name):
         """Wait until a training has saved its state; its job's number, its node and the GPUs that it sees."""
-        wait(lambda: (folders[name] / SAVED).exists(), 150, f"a saved state, {name}")
-        job = slurm_helpers.run("squeue", "-h", "-p", partitions[name], "-o", "%i %N").split()
-        return *job, visible_gpus(folders[name])
+        wait(lambda: (folders[name] / SAVED).exists(), 300, f"a saved state, {name}")
+        gpus = {environment.get("CUDA_VISIBLE_DEVICES") for environment in trainings(folders[name]).values()}
+        return *queued(folders[name]), gpus
 
     number, _, gpus = in_training("late")
-    assert gpus in ("0", "1")
+    assert gpus in ({"0"}, {"1"})
     slurm_helpers.run("scontrol", "update", f"JobId={number}", "TimeLimit=1")  # due now, which sends the signal first
     in_training("preempted")
     both_nodes = ("-p", "high", "-N", "2", "--exclusive")
@@ -148,16 +150,55 @@ def test_a_training_by_two_processes_gets_two_gpus(cluster, copy):
     assert (folder / TRAINED).exists()
 
 
-def visible_gpus(folder):
-    """CUDA_VISIBLE_DEVICES of the training that runs in a checkout; None if there is none."""
-    for process in (Path(f"/proc/{pid}") for pid in processes()):
-        try:
+def test_two_machines_train_one_network_to_the_bytes_of_one_machine(cluster, copy):
+    together = "training={parts: 2, epochs: 60}"
+    alone = begin(
+        copy("alone"), TRAINED, "--cores", "2", "--config", together, "execution={processes: 2, checkpoint_every: 1}"
+    )
+    folder = copy()
+    job = on_cluster(folder, TRAINED, "--config", together, "execution={nodes: 2, checkpoint_every: 1}")
+
+    def members():
+        """The processes that train, by rank, when both do."""
+        found = {one["RANK"]: (pid, one) for pid, one in trainings(folder).items() if "RANK" in one}
+        return found if len(found) == 2 else None
+
+    wait((folder / SAVED).exists, 300, "a saved state")
+    number, nodes = queued(folder)
+    assert nodes == "n[1-2]"
+    first = members()
+    assert [first[rank][1]["SLURMD_NODENAME"] for rank in ("0", "1")] == ["n1", "n2"]
+    assert all(one["CUDA_VISIBLE_DEVICES"] in ("0", "1") for _, one in first.values())
+    slurm_helpers.run("scancel", "--signal=TERM", number)  # to all its processes, as before its time is up
+    wait(lambda: first != members() is not None, 300, "the next attempt")
+    os.kill(members()["1"][0], signal.SIGKILL)
+
+    said = finish(job)
+    finish(alone)
+    assert "stopped before step" in said
+    assert "error: process 1 was ended by SIGKILL; call again to go on from the saved state" in said
+    assert submitted(said) == ["rule_train"] * 3
+    assert epochs(folder)[0] > 1
+    assert sha256(folder / TRAINED) == sha256(folder.parent / "alone" / TRAINED)
+
+
+def queued(folder):
+    """Number and nodes of the one job that runs in a checkout; other tests share the cluster."""
+    jobs = slurm_helpers.run("squeue", "-h", "-t", "running", "-o", "%i %N %Z").splitlines()
+    ((number, nodes, _),) = [job.split() for job in jobs if job.endswith(f" {folder}")]
+    return number, nodes
+
+
+def trainings(folder):
+    """The environments of all training processes that run in a checkout, by their numbers."""
+    found = {}
+    for pid in processes():
+        process = Path(f"/proc/{pid}")
+        with contextlib.suppress(OSError):  # it has just ended
             if "scripts/train.py" in (process / "cmdline").read_text() and (process / "cwd").readlink() == folder:
-                variables = dict(pair.partition("=")[::2] for pair in (process / "environ").read_text().split("\0"))
-                return variables.get("CUDA_VISIBLE_DEVICES")
-        except OSError:
-            continue
-    return None
+                pairs = (process / "environ").read_text().split("\0")
+                found[pid] = dict(pair.partition("=")[::2] for pair in pairs)
+    return found
 
 
 def epochs(folder):

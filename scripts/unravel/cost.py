@@ -39,6 +39,7 @@ SHARED = {"deletions": 0.52, "random_deletions": 0.49, "reorderings": 0.56}
 TIMED_SECONDS = 3  # a shorter job says nothing of the rate
 START_SECONDS = 20  # interpreter, libraries and images, on a busy machine
 BASE_MB, GPU_MB = 1500, 4000  # of a process with torch; with the driver's share for a GPU
+WORKER_MB = 200  # of a process that decodes images: 21 MB of its own and a share of what others hold, measured
 BOTTLENECK = 4  # times as wide outside as inside
 KEPT = 8  # tensors of a block's output size that training keeps for the backward pass
 
@@ -270,8 +271,14 @@ def _measured(config: Config, data: Images, folder: Path) -> Iterator[tuple[str,
         operations = 2e-9 * work(config, data, rule, network, experiment)
         if shared and experiment:  # the job knows what it did share
             operations *= shared / SHARED[experiment]
-        threads = config.execution.threads if device == "cpu" else 1
-        yield rule, device, operations / seconds / threads, str(hardware.get("gpu", hardware["cpu"]))
+        rate = operations / seconds / _devices(config, rule, device)
+        yield rule, device, rate, str(hardware.get("gpu", hardware["cpu"]))
+
+
+def _devices(config: Config, rule: str, device: str) -> int:
+    """Cores, or GPUs, that one job of a rule keeps busy."""
+    members = config.execution.members if rule == "train" else 1
+    return members * (config.execution.threads if device == "cpu" else 1)
 
 
 Job = tuple[str, str, int, Experiment | None]  # rule, network, seed, experiment
@@ -318,19 +325,20 @@ class Costs:
         }
 
     def seconds(self, rule: str, network: str, experiment: Experiment | None = None, device: str = "cpu") -> float:
-        """Seconds that one job takes on its threads, or on a GPU."""
+        """Seconds that one job takes on all its cores, or GPUs."""
         rate = self.rates["lesions" if rule == "predictions" else rule, device]
-        threads = self.config.execution.threads if device == "cpu" else 1
         operations = 2e-9 * work(self.config, self.images, rule, network, experiment)
-        return START_SECONDS + operations / rate.gflops / threads
+        return START_SECONDS + operations / rate.gflops / _devices(self.config, rule, device)
 
     def memory_mb(self, rule: str, network: str, device: str = "cpu") -> int:
-        """Memory of one job on the CPU's side, generously."""
-        if device == "gpu":  # activations lie there
-            return GPU_MB + round(2 * self.images.bytes / 1e6)
+        """Memory of one job on the CPU's side, or of its share on each machine, generously."""
+        execution = self.config.execution
+        processes = execution.processes if rule == "train" else 1
         followed = {"train": self.config.training.batch_size, "gradients": self.config.gradients.batch_size}
         held = KEPT * followed[rule] if rule in followed else self.config.evaluation.batch_size
-        return BASE_MB + round((2 * self.images.bytes + 4 * held * self.layers[network].outputs) / 1e6)
+        outputs = 4 * held * self.layers[network].outputs if device == "cpu" else 0  # else they lie on the GPU
+        each = (BASE_MB if device == "cpu" else GPU_MB) + execution.workers * WORKER_MB
+        return processes * each + round((processes * 2 * self.images.bytes + outputs) / 1e6)
 
     def disk_mb(self) -> float:
         """What the run's folder will hold: images, checkpoints, and 5 MB of tables, figures and records per seed."""
@@ -340,11 +348,11 @@ class Costs:
     def stages(self, device: str) -> dict[str, tuple[int, float]]:
         """Jobs and hours by stage; a lesion study is one. Hours of one core each, or of a GPU."""
         found: dict[str, tuple[int, float]] = {}
-        threads = self.config.execution.threads if device == "cpu" else 1
         for rule, network, _, experiment in jobs(self.config):
             name = f"{rule}: {experiment}" if experiment else rule
             n_jobs, hours = found.get(name, (0, 0.0))
-            found[name] = n_jobs + 1, hours + threads * self.seconds(rule, network, experiment, device) / 3600
+            busy = _devices(self.config, rule, device) * self.seconds(rule, network, experiment, device)
+            found[name] = n_jobs + 1, hours + busy / 3600
         return found
 
     def longest_chain(self, device: str) -> float:

@@ -1,14 +1,17 @@
 """Several processes that train one network together, each on its share of every batch, through torch.distributed.
 
-`launch` starts them on one machine, as torchrun does; on several machines torchrun itself starts them.
+`launch` starts them as torchrun does, on the machines of a SLURM job by way of srun.
 """
 
 import logging
 import os
+import shutil
+import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +23,9 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from unravel.files import InputError
 
 SECONDS_TO_SAVE = 300  # for processes that were asked to end
+SECONDS_TO_FOLLOW = 30  # for the processes of other machines, once those of one have ended
 ENDED_BY_ANOTHER = 75  # exit code of a process that lost another one
+MEETING = "UNRAVEL_MEETING"  # where the machines of a training meet: host and port of the first one
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ def unshared(model: nn.Module) -> AbstractContextManager[None]:
 
 
 def started() -> bool:
-    """Whether `launch` or torchrun started this process."""
+    """Whether `launch` started this process."""
     return "WORLD_SIZE" in os.environ
 
 
@@ -108,16 +113,20 @@ def joined(device: torch.device, parts: int) -> Iterator[Group]:
         dist.destroy_process_group()
 
 
-def launch(processes: int) -> None:
-    """Run this command again in so many processes and wait for them. Raises InputError with the reason if one fails."""
+def launch(processes: int, nodes: int = 1) -> None:
+    """Run this command again in so many processes on each of so many machines, and wait for them.
+
+    Several machines are those of the SLURM job in which this is called. Raises InputError with the reason if a process
+    fails, or if there is no such job.
+    """
+    if nodes > 1 and MEETING not in os.environ:
+        start_on_each(nodes)
     logging.disable()  # the reason is told once, below
     settings = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
+        min_nodes=nodes,
+        max_nodes=nodes,
         nproc_per_node=processes,
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        local_addr="localhost",
+        **(meeting_of_machines() if nodes > 1 else meeting_on_this_machine()),
         max_restarts=0,
         run_id="training",
         shutdown_timeout=SECONDS_TO_SAVE,
@@ -130,6 +139,34 @@ def launch(processes: int) -> None:
         sys.exit(1)  # the first process has saved the state and said so
 
 
+def meeting_on_this_machine() -> dict[str, Any]:
+    """Where the processes meet: at a port that is free."""
+    return {"rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0", "local_addr": "localhost"}
+
+
+def meeting_of_machines() -> dict[str, Any]:
+    """Where the processes meet, and which machine of the job this one is."""
+    place = {"rank": int(os.environ["SLURM_NODEID"])}
+    return {"rdzv_backend": "static", "rdzv_endpoint": os.environ[MEETING], "rdzv_configs": place}
+
+
+def start_on_each(nodes: int) -> NoReturn:
+    """Run this command again once on each machine of the SLURM job, of which this is the first; does not return.
+
+    Raises InputError if this is no such job.
+    """
+    if "SLURM_JOB_ID" not in os.environ or shutil.which("srun") is None:
+        raise InputError(
+            f"execution.nodes is {nodes}, but this is no SLURM job; call snakemake with --profile "
+            "workflow/profiles/slurm, or set execution.nodes to 1"
+        )
+    with socket.create_server(("", 0)) as free:
+        os.environ[MEETING] = f"{socket.gethostname()}:{free.getsockname()[1]}"
+    wait = f"--wait={SECONDS_TO_FOLLOW}"  # a process that has not met the others yet does not notice that one is gone
+    each = [f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1", "--cpu-bind=none", wait]
+    os.execvp("srun", ["srun", *each, sys.executable, *sys.argv])
+
+
 def reason(failures: Mapping[int, ProcessFailure]) -> str:
     """Why a training of several processes ended, in one line: of those that failed, one that did so by itself."""
     for failure in failures.values():
@@ -139,8 +176,10 @@ def reason(failures: Mapping[int, ProcessFailure]) -> str:
     for rank, failure in failures.items():
         if failure.exitcode < 0:
             return f"process {rank} was ended by {failure.signal_name()}; call again to go on from the saved state"
-    rank = next((rank for rank, failure in failures.items() if failure.exitcode != ENDED_BY_ANOTHER), min(failures))
-    return f"process {rank} failed; its trace stands above"
+    for rank, failure in failures.items():
+        if failure.exitcode != ENDED_BY_ANOTHER:
+            return f"process {rank} failed; its trace stands above"
+    return "the processes here lost another one, which says why in the same log"
 
 
 def run_member(main: Callable[[], None]) -> None:

@@ -17,9 +17,9 @@ rule train:
         "../envs/torch.yaml"
     threads: CONFIG.execution.processes * (CONFIG.execution.threads + CONFIG.execution.workers)
     resources:
+        **place(),
         runtime=runtime("train"),
         mem_mb=memory("train"),
-        gpu=GPUS * CONFIG.execution.processes,
         side_by_side=GPUS,
     params:
         config=RESOLVED,

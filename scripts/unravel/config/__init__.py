@@ -123,10 +123,12 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _processes_share_the_parts(self) -> "Config":
-        if self.training.parts % self.execution.processes:
+        how = self.execution
+        if self.training.parts % how.members:
+            on_each = f" on each of {how.nodes} nodes" if how.nodes > 1 else ""
             raise ValueError(
-                f"execution.processes is {self.execution.processes}, which does not divide the {self.training.parts} "
-                "parts of a batch; choose training.parts as a multiple of it"
+                f"execution.processes is {how.processes}{on_each}, which does not divide the {self.training.parts} "
+                f"parts of a batch; choose training.parts as a multiple of {how.members}"
             )
         return self
 

@@ -329,10 +329,18 @@ class Execution(Settings):
     processes: int = Field(
         1, ge=1, description="Processes that train a network together, each on a GPU of its own where there are any."
     )
+    nodes: int = Field(
+        1, ge=1, description="Machines of a SLURM cluster that train a network together, each with so many processes."
+    )
     workers: int = Field(
         0, ge=0, description="Further processes of each job that decode images, where the source is `imagenet`."
     )
     checkpoint_every: int = Field(10, ge=1, description="Epochs between two saved states to resume from.")
+
+    @property
+    def members(self) -> int:
+        """Processes that train a network together, on all machines."""
+        return self.nodes * self.processes
 
 
 class Gradients(Settings):
