@@ -90,13 +90,25 @@ function excerpt(target) {
   return box;
 }
 
+// a number says which file and key it comes from, here instead of in the browser's own tooltip
+for (const link of all("a.number", main)) {
+  link.dataset.source = link.title;
+  link.removeAttribute("title");
+}
+
+function source(text) {
+  const line = document.createElement("p");
+  line.textContent = text;
+  return line;
+}
+
 function openPreview(link) {
   clearTimeout(closing);
   if (link === previewed) return;
   closePreview();
   const target = document.getElementById(link.getAttribute("href").slice(1));
   if (!target || link.classList.contains("permalink")) return;
-  preview.replaceChildren(excerpt(target));
+  preview.replaceChildren(link.dataset.source ? source(link.dataset.source) : excerpt(target));
   preview.hidden = false;
   const at = link.getBoundingClientRect();
   const below = at.bottom + preview.offsetHeight < innerHeight || at.top < preview.offsetHeight;

@@ -105,7 +105,8 @@ def test_downloads_are_the_figures_files(page):
 
 def test_text_of_others_is_no_markup(page):
     assert NOTE in page.text
-    assert len(page.all("script")) == 2  # the page's own
+    kinds = [script.attributes.get("type") for script in page.all("script")]
+    assert kinds == [None, None, "application/json"]  # the page's own, and the provenance
     assert not page.all("b")
     overview = figures(page)["class-overview"]
     assert {element.text.strip() for element in overview.all("text")} >= set(CLASSES)

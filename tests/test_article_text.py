@@ -62,6 +62,38 @@ def test_the_search_for_typed_numbers_finds_them(sentence, found):
     assert typed_numbers(sentence) == found
 
 
+def test_every_number_from_a_file_names_the_file_and_the_key(page, folder):
+    linked = page.with_class("number")
+    assert len(linked) > 100
+    for link in linked:
+        file, _, key = link.attributes["title"].partition(": ")
+        shown, size = read_number(link.words)
+        assert abs(shown) == pytest.approx(abs(value_at(RUN, file, key)), abs=size), link.attributes["title"]
+        assert page.by_id(link.attributes["href"][1:])
+
+
+@pytest.mark.parametrize("name", ["single-deletion", "random-deletion", "path-gradients", "test-errors", "claims"])
+def test_results_are_linked_to_their_files(page, name):
+    anchor = "#job-claims" if name == "claims" else f"#origin-{name}"
+    assert len([link for link in page.with_class("number") if link.attributes["href"] == anchor]) >= 5
+
+
+def read_number(words):
+    """The number that a text begins with, in seconds if it is a time, and half a unit of its last digit."""
+    digits, power, unit = re.match(r"([-\d.,]+)(?:e([-+]\d+))?(?: (min|h)\b)?", words).groups()
+    scale = 10.0 ** int(power or 0) * {"min": 60, "h": 3600}.get(unit, 1)
+    return float(digits.replace(",", "")) * scale, 0.501 * scale * 10.0 ** -len(digits.partition(".")[2])
+
+
+def value_at(run, file, key):
+    """The number under a dotted key of a file, or the mean over files; a mean over seeds is none of a file's keys."""
+    found = [json.loads(path.read_text()) for path in run.glob(file)]
+    assert found, file
+    for name in key.removesuffix(".mean").split(".") if "*" in file else key.split("."):
+        found = [inner[int(name)] if isinstance(inner, list) else inner[name] for inner in found]
+    return sum(found) / len(found)
+
+
 # --- order ----------------------------------------------------------------------------------------------------------
 
 
@@ -141,7 +173,7 @@ def test_a_caption_stands_alone(page):
         assert len(caption.words.split()) >= 40, slug
         assert "(n = " in caption.words or "othing was measured" in caption.words, slug
         (finding,) = caption.with_class("finding")
-        assert finding.text == figure.all("desc")[0].text
+        assert finding.words == figure.all("desc")[0].words
 
 
 def test_a_figure_and_its_claims_link_to_each_other(page):
@@ -204,7 +236,8 @@ def test_the_discussion_names_every_doubted_claim_and_the_deviations_of_its_sect
         assert entry.words.startswith(f"{claim['id']} is ")
         assert f"{claim['verdict']}:" in entry.words
         part = sections_of.get(claim["figure"], claim["figure"])
-        linked = [link.attributes["href"][1:] for link in entry.all("a")][1:]
+        links = [link.attributes["href"][1:] for link in entry.all("a")]
+        linked = [name for name in links if name.startswith("deviation-")]
         listed = sections(page)["deviations"].all("li")
         biting = [one for one in listed if f"#{part}" in [link.attributes["href"] for link in one.all("a")]]
         assert linked == [one.attributes["id"] for one in biting]

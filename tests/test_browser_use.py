@@ -111,6 +111,21 @@ def test_links_within_the_page_show_where_they_lead(visit):
     preview.wait_for(state="hidden")
 
 
+def test_a_number_says_where_it_comes_from_and_leads_there(visit):
+    page = visit()
+    number = page.locator("main a.number[href='#origin-single-deletion']").first
+    said = "figures/single-deletion.json: networks.resnet."
+    number.hover()
+    assert page.locator("#preview").inner_text().startswith(said)
+    page.locator("h1").hover()
+    page.locator("#preview").wait_for(state="hidden")
+    page.keyboard.press("Tab")
+    number.focus()
+    assert page.locator("#preview").inner_text().startswith(said)
+    page.keyboard.press("Enter")
+    assert page.locator("#origin-single-deletion").is_visible()
+
+
 def test_the_arrow_keys_step_through_the_values_of_a_figure(visit, figure_values):
     page = visit()
     picture = page.locator("#fig-single-deletion .picture")

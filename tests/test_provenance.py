@@ -46,6 +46,19 @@ def test_the_file_is_valid_and_a_changed_one_is_not():
         jsonschema.validate({**document, "user": "somebody"}, SCHEMA)
 
 
+def test_a_report_holds_the_same_but_for_its_own_hash():
+    page = "<title id='x'>1 < 2</title>"
+    document = build()
+    inside = provenance.to_html(provenance.build(RUN, page))
+    text = inside.partition(">")[2].removesuffix("</script>")
+    assert "<" not in text
+    held = json.loads(text)
+    jsonschema.validate(held, SCHEMA)
+    del document["files"][f"{RUN}/report.html"]
+    for key in ("jobs", "files", "claims", "report"):
+        assert held[key] == document[key]
+
+
 def test_every_job_file_and_claim_of_the_run_is_there():
     document = build()
     jobs = {path.relative_to(RUN / "jobs").with_suffix("").as_posix() for path in (RUN / "jobs").rglob("*.json")}

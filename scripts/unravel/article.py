@@ -15,10 +15,11 @@ import pandas as pd
 import yaml
 from markupsafe import Markup
 
-from unravel import claims, config, freshness, graphs, pages, panels, references, tables
+from unravel import claims, config, freshness, graphs, pages, panels, provenance, references, tables
 from unravel.data.preparation import read_manifest
 from unravel.files import InputError
 from unravel.lineage import find, read_records, trace
+from unravel.sources import sourced
 from unravel.statistics import mean_interval
 
 MEDIA_TYPES = {"svg": "image/svg+xml", "pdf": "application/pdf", "png": "image/png", "csv": "text/csv"}
@@ -57,7 +58,7 @@ def write(run: Path, source: Path) -> str:
     found, problems = read_results(run, settings, records, catalogue)
     judged, stated = found.get("claims", []), claims.read(source / "claims.yaml")
     citations = references.Citations(references.read(source / "references.bib"))
-    return pages.template(source, "article.html").render(
+    html = pages.template(source, "article.html").render(
         config=settings,
         config_yaml=config.to_yaml(settings),
         changed=config.flat(settings.model_dump(mode="json", exclude_defaults=True)),
@@ -91,6 +92,10 @@ def write(run: Path, source: Path) -> str:
         rows_shown=ROWS_SHOWN,
         rows_printed=ROWS_PRINTED,
     )
+    if records and judged:
+        inside = provenance.to_html(provenance.build(run, html))
+        html = f"{inside}\n</body>".join(html.rsplit("</body>", 1))
+    return html
 
 
 def read_results(
@@ -101,7 +106,7 @@ def read_results(
     What cannot be read is in the second dictionary instead: {"label", "problem": one line, "command": what makes it}.
     """
     readers: dict[str, tuple[str, str, Callable[[], Any]]] = {
-        "claims": ("The verdicts", "claims", lambda: claims.read_judged(run / "claims.json")),
+        "claims": ("The verdicts", "claims", lambda: read_claims(run / "claims.json")),
         "networks": (
             "The networks",
             "all",
@@ -172,13 +177,25 @@ def network_summary(run: Path, name: str, seeds: tuple[int, ...], records: Mappi
     """A network's size, test error over seeds, training time and speed, from its checkpoints' job records."""
     jobs = [find(records, f"checkpoints/{name}/seed{seed}") for seed in seeds]
     rates = [job["facts"]["images_per_second"] for job in jobs if job["facts"]["images_per_second"]]
-    return {
-        "parameters": jobs[0]["facts"]["parameters"],
-        "test_error_percent": mean_interval([job["facts"]["test_error_percent"] for job in jobs]),
+    found = {
+        "facts": {
+            "parameters": jobs[0]["facts"]["parameters"],
+            "test_error_percent": mean_interval([job["facts"]["test_error_percent"] for job in jobs]),
+            # none where a killed job had only its outputs left to write
+            "images_per_second": sum(rates) / len(rates) if rates else None,
+        },
         "seconds": sum(job["seconds"] for job in jobs) / len(jobs),
-        # none where a killed job had only its outputs left to write
-        "images_per_second": sum(rates) / len(rates) if rates else None,
     }
+    known = sourced(found, f"jobs/checkpoints/{name}/seed*.json", "checkpoints")
+    return {**known["facts"], "seconds": known["seconds"]}
+
+
+def read_claims(path: Path) -> list[claims.Judged]:
+    """The judged claims, whose values know where they stand. Raises InputError as `claims.read_judged` does."""
+    return [
+        claim.model_copy(update={"values": sourced(claim.values, path.name, "job-claims", f"{place}.values")})
+        for place, claim in enumerate(claims.read_judged(path))
+    ]
 
 
 def checkpoint_cards(run: Path, records: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
@@ -223,7 +240,7 @@ def read_picture(run: Path, entry: Mapping[str, Any], records: Mapping[str, dict
             for suffix, content in contents.items()
         },
         table=table,
-        values=values,
+        values=sourced(values, f"figures/{slug}.json", f"origin-{slug}"),
         record=find(records, f"figures/{slug}"),
     )
 

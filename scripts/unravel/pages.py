@@ -8,6 +8,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from unravel.sources import quoted
 from unravel.statistics import Interval
 
 ABSENT = "n/a"
@@ -25,7 +26,7 @@ def template(source: Path, name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    words = (points, interval, claim_value, counted, listed, duration, size)
+    words = (points, interval, claim_value, counted, listed, duration, size, quoted)
     environment.filters |= {function.__name__: function for function in words}
     style = Markup((source / "style.css").read_text(encoding="utf-8"))
     return environment.get_template(name, globals={"style": style})
@@ -33,16 +34,18 @@ def template(source: Path, name: str) -> jinja2.Template:
 
 def points(value: float | None, digits: int = 2) -> str:
     """A number as prose shows it."""
-    return ABSENT if value is None or math.isnan(value) else f"{value:.{digits}f}"
+    return ABSENT if value is None or math.isnan(value) else quoted(f"{value:.{digits}f}", value)
 
 
 def interval(value: Interval | Mapping[str, Any], digits: int = 2) -> str:
     """A mean error in percent with its 95% interval, cut to 0 to 100, and n, as prose shows it."""
     held = value if isinstance(value, Interval) else Interval(**value)
     if held.n == 1 or math.isnan(held.mean):
-        return f"{points(held.mean, digits)} (n = {held.n})"
+        mean = points(float(held.mean), digits)
+        return quoted(f"{mean} (n = {held.n})", held.mean)
     low, high = max(0, held.low), min(100, held.high)
-    return f"{held.mean:.{digits}f} (95% interval {low:.{digits}f} to {high:.{digits}f}, n = {held.n})"
+    words = f"{held.mean:.{digits}f} (95% interval {low:.{digits}f} to {high:.{digits}f}, n = {held.n})"
+    return quoted(words, held.mean)
 
 
 # What a value can be at all; a t interval knows of no such ends.
@@ -57,15 +60,15 @@ ENDS = {
 def claim_value(value: Interval, name: str) -> str:
     """A claim's value with its 95% interval, cut to what the value can be, and n; without them where nothing varies."""
     if value.low == value.high:
-        return f"{value.mean:.3g}"
+        return quoted(f"{value.mean:.3g}", value.mean)
     low_end, high_end = next((ends for part, ends in ENDS.items() if part in name), (-math.inf, math.inf))
     low, high = max(value.low, low_end), min(value.high, high_end)
-    return f"{value.mean:.3g} ({low:.3g} to {high:.3g}, n\u00a0=\u00a0{value.n})"
+    return quoted(f"{value.mean:.3g} ({low:.3g} to {high:.3g}, n\u00a0=\u00a0{value.n})", value.mean)
 
 
 def counted(number: int, word: str) -> str:
     """A number with its noun, in the plural unless it is one."""
-    return f"{number} {word}{'' if number == 1 else 's'}"
+    return quoted(f"{number} {word}{'' if number == 1 else 's'}", number)
 
 
 def listed(values: Collection[Any], word: str) -> str:
@@ -76,8 +79,8 @@ def listed(values: Collection[Any], word: str) -> str:
 def duration(seconds: float) -> str:
     """Seconds as a reader says them."""
     if seconds < 90:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+        return quoted(f"{seconds:.1f} s", seconds)
+    return quoted(f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h", seconds)
 
 
 def size(n_bytes: int) -> str:

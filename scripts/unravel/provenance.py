@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
+from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from unravel import config, lineage
@@ -60,10 +61,16 @@ class Job(Model):
     peak_memory_mb: int
 
 
+Kind = Literal["data", "checkpoint", "measurement", "figure", "claims", "config", "report", "code", "source data"]
+KINDS: dict[str, Kind] = {  # of what a job makes, by where its record lies
+    "data": "data", "checkpoints": "checkpoint", "measurements": "measurement", "figures": "figure", "claims": "claims",
+}  # fmt: skip
+
+
 class File(Model):
     sha256: Sha256
     bytes: int
-    kind: Literal["data", "checkpoint", "measurement", "figure", "claims", "config", "report", "code", "source data"]
+    kind: Kind
     origin: Literal["made here", "repository", "given"]
 
 
@@ -128,6 +135,12 @@ def to_json(provenance: Provenance) -> str:
     return provenance.model_dump_json(indent=1) + "\n"
 
 
+def to_html(provenance: Provenance) -> Markup:
+    """An element that holds the same on a page, for machines: no `<` in it, so that nothing in it ends it."""
+    text = provenance.model_dump_json().replace("<", r"\u003c")
+    return Markup(f'<script type="application/json" id="provenance-json">{text}</script>')
+
+
 def read(path: Path) -> Provenance:
     """Read a provenance file. Raises InputError if it is missing or not what the schema says."""
     try:
@@ -142,15 +155,21 @@ def _first(invalid: ValidationError) -> str:
     return f"{'.'.join(map(str, error['loc']))}: {error['msg']}"
 
 
-def build(run: Path) -> Provenance:
-    """A run's provenance, from its records, claims and report. Raises InputError if one is missing or damaged."""
+def build(run: Path, page: str | None = None) -> Provenance:
+    """A run's provenance, from its records, claims and report. Raises InputError if one is missing or damaged.
+
+    `page` is the report's text while it is written: what is to stand inside of it cannot hold its hash.
+    """
     records = lineage.read_records(run / "jobs")
     if not records:
         raise InputError(f"{run}/jobs: holds no job record; run the pipeline first")
     settings = config.read(run / "config.yaml")
     claims = lineage.read_json(run / "claims.json")
-    page = run / "report.html"
-    text = page.read_text(encoding="utf-8") if page.exists() else ""
+    report = run / "report.html"
+    made = [run / "config.yaml"]
+    if page is None and report.exists():
+        page = report.read_text(encoding="utf-8")
+        made.append(report)
     starts = [datetime.fromisoformat(record["started"]) for record in records.values()]
     ends = [
         start + timedelta(seconds=record["seconds"]) for start, record in zip(starts, records.values(), strict=True)
@@ -167,9 +186,9 @@ def build(run: Path) -> Provenance:
             ended=max(ends).replace(microsecond=0),
         ),
         jobs=[_job(name, record) for name, record in records.items()],
-        files=_files(run, records),
+        files=_files(records, made),
         figures=[
-            _figure(name.removeprefix("figures/"), name, record, claims, text)
+            _figure(name.removeprefix("figures/"), name, record, claims, page or "")
             for name, record in records.items()
             if name.startswith("figures/")
         ],
@@ -216,31 +235,25 @@ def _job(name: str, record: Mapping[str, Any]) -> Job:
     )
 
 
-def _files(run: Path, records: Records) -> dict[str, File]:
-    """Every file that a record names, as it was when its maker wrote it, or else when it was read; and the config."""
+def _files(records: Records, others: list[Path]) -> dict[str, File]:
+    """Every file that a record names, as its maker wrote it, or else as it was read; and `others`, as they are now."""
     found: dict[str, File] = {}
     for record in records.values():
         for path, described in record["inputs"].items():
             place: Literal["repository", "given"] = "repository" if _is_code(path) else "given"
             kind: Literal["code", "source data"] = "code" if _is_code(path) else "source data"
             found.setdefault(public(path), File(**described, kind=kind, origin=place))
-    for record in records.values():
+    for name, record in records.items():
         for path, described in record["outputs"].items():
-            found[public(path)] = File(**described, kind=_kind(Path(path).relative_to(run)), origin="made here")
-    for path, kind_of in ((run / "config.yaml", "config"), (run / "report.html", "report")):
-        if path.exists():
-            described = {"sha256": sha256(path), "bytes": path.stat().st_size}
-            found[path.as_posix()] = File.model_validate({**described, "kind": kind_of, "origin": "made here"})
+            found[public(path)] = File(**described, kind=KINDS[name.partition("/")[0]], origin="made here")
+    for path in others:
+        described = {"sha256": sha256(path), "bytes": path.stat().st_size, "kind": path.stem, "origin": "made here"}
+        found[path.as_posix()] = File.model_validate(described)
     return dict(sorted(found.items()))
 
 
 def _is_code(path: str) -> bool:
     return public(path).startswith(("scripts/", "report/"))
-
-
-def _kind(path: Path) -> Any:
-    kinds = {"checkpoints": "checkpoint", "measurements": "measurement", "figures": "figure", "data": "data"}
-    return "claims" if path.name == "claims.json" else kinds.get(path.parts[0], "measurement")
 
 
 def _figure(slug: str, job: str, record: Mapping[str, Any], claims: list[dict[str, Any]], page: str) -> FigureEntry:

@@ -4,7 +4,10 @@ rule report:
         source=sorted(
             str(path) for path in Path("report").rglob("*") if path.suffix in (".html", ".css", ".js", ".yaml", ".bib")
         ),
-        module=[f"scripts/unravel/{module}.py" for module in ("article", "graphs", "pages", "panels", "references")],
+        module=[
+            f"scripts/unravel/{module}.py"
+            for module in ("article", "graphs", "pages", "panels", "references", "sources")
+        ],
         data=[rules.prepare_data.output.manifest, rules.prepare_data.output.record],
         training=[
             expand(

@@ -1,0 +1,76 @@
+"""Numbers that know which file of a run holds them, and under which key: a page links each to where that comes from."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from unravel.statistics import Interval
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file below the run's folder (* for several, of which a mean was taken), a dotted key, and the page's anchor."""
+
+    file: str
+    key: str
+    anchor: str
+
+
+class Real(float):
+    """A float that knows its source."""
+
+    source: Source
+
+    def __new__(cls, value: float, source: Source) -> "Real":
+        number = super().__new__(cls, value)
+        number.source = source
+        return number
+
+    def __neg__(self) -> "Real":
+        return Real(-float(self), self.source)
+
+    def __html__(self) -> str:
+        return quoted(str(self), self)
+
+
+class Whole(int):
+    """An integer that knows its source."""
+
+    source: Source
+
+    def __new__(cls, value: int, source: Source) -> "Whole":
+        number = super().__new__(cls, value)
+        number.source = source
+        return number
+
+    def __html__(self) -> str:
+        return quoted(str(self), self)
+
+
+def sourced(value: Any, file: str, anchor: str, key: str = "") -> Any:
+    """`value`, as read from a file, with every number in it knowing its source; `key` is where it stands itself."""
+    inside = f"{key}." if key else ""
+    match value:
+        case bool():
+            return value
+        case int():
+            return Whole(value, Source(file, key, anchor))
+        case float():
+            return Real(value, Source(file, key, anchor))
+        case Interval():
+            return Interval(**sourced(vars(value), file, anchor, key))
+        case dict():
+            return {name: sourced(inner, file, anchor, f"{inside}{name}") for name, inner in value.items()}
+        case list():
+            return [sourced(inner, file, anchor, f"{inside}{place}") for place, inner in enumerate(value)]
+    return value
+
+
+def quoted(text: str, number: object) -> str:
+    """`text`, which says a number, as a link to where the number comes from; as it is, if the number does not know."""
+    source = getattr(number, "source", None)
+    if source is None:
+        return text
+    link = Markup('<a class="number" href="#{}" title="{}: {}">{}</a>')
+    return link.format(source.anchor, source.file, source.key, text)
