@@ -1,7 +1,7 @@
 """Numbers that know which file of a run holds them, and under which key: a page links each to where that comes from."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from markupsafe import Markup
 
@@ -17,35 +17,29 @@ class Source:
     anchor: str
 
 
-class Real(float):
-    """A float that knows its source."""
+class Known:
+    """A number that knows its source."""
 
     source: Source
 
-    def __new__(cls, value: float, source: Source) -> "Real":
-        number = super().__new__(cls, value)
+    def __new__(cls, value: float, source: Source) -> Self:
+        number = super().__new__(cls, value)  # type: ignore[call-arg]  # of float or int
         number.source = source
         return number
+
+    def __html__(self) -> str:
+        return quoted(str(self), self)
+
+
+class Real(Known, float):
+    """A float that knows its source."""
 
     def __neg__(self) -> "Real":
         return Real(-float(self), self.source)
 
-    def __html__(self) -> str:
-        return quoted(str(self), self)
 
-
-class Whole(int):
+class Whole(Known, int):
     """An integer that knows its source."""
-
-    source: Source
-
-    def __new__(cls, value: int, source: Source) -> "Whole":
-        number = super().__new__(cls, value)
-        number.source = source
-        return number
-
-    def __html__(self) -> str:
-        return quoted(str(self), self)
 
 
 def sourced(value: Any, file: str, anchor: str, key: str = "") -> Any:
@@ -69,8 +63,7 @@ def sourced(value: Any, file: str, anchor: str, key: str = "") -> Any:
 
 def quoted(text: str, number: object) -> str:
     """`text`, which says a number, as a link to where the number comes from; as it is, if the number does not know."""
-    source = getattr(number, "source", None)
-    if source is None:
+    if not isinstance(number, Known):
         return text
     link = Markup('<a class="number" href="#{}" title="{}: {}">{}</a>')
-    return link.format(source.anchor, source.file, source.key, text)
+    return link.format(number.source.anchor, number.source.file, number.source.key, text)
