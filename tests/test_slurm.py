@@ -71,12 +71,12 @@ def submitted(said):
 
 
 def asked(folder, kind):
-    """CPUs and GPUs that each submission of a kind asked for."""
+    """Machines, CPUs and GPUs that each submission of a kind asked for."""
     jobs = [
         job for job in slurm_helpers.run("scontrol", "show", "jobs", "--oneliner").splitlines() if f"{folder}/" in job
     ]
     said = [dict(pair.partition("=")[::2] for pair in job.split()) for job in jobs if f"/{kind}" in job]
-    return {(one["NumCPUs"], one.get("TresPerJob")) for one in said}
+    return {(one["NumNodes"], one["NumCPUs"], one.get("TresPerJob")) for one in said}
 
 
 def results(folder):
@@ -99,8 +99,8 @@ def test_the_cluster_makes_the_bytes_that_this_machine_makes_and_submits_nothing
     assert len([kind for kind in kinds if kind.startswith("group_measurements")]) == 5
     assert len([kind for kind in kinds if kind.startswith("group_drawings")]) == 1
     assert len(kinds) == 14
-    assert asked(folder, "group_measurements") == {("1", "gres:gpu:1")}  # one after the other
-    assert asked(folder, "group_drawings") == {("1", None)}
+    assert asked(folder, "group_measurements") == {("1", "1", "gres:gpu:1")}  # one after the other
+    assert asked(folder, "group_drawings") == {("1", "1", None)}
     again = finish(on_cluster(folder))
     assert "Nothing to be done" in again
     assert submitted(again) == []
@@ -143,11 +143,16 @@ def test_a_training_survives_its_time_limit_a_preemption_and_a_dead_node(cluster
     assert "COMPLETED" in slurm_helpers.run("scontrol", "show", "job", urgent)
 
 
-def test_a_training_by_two_processes_gets_two_gpus(cluster, copy):
+def test_a_training_by_two_processes_gets_two_gpus_of_one_machine(cluster, copy):
     folder = copy()
-    finish(on_cluster(folder, TRAINED, "--config", "training={parts: 2, epochs: 1}", "execution={processes: 2}"))
-    assert asked(folder, "rule_train") == {("2", "gres:gpu:2")}
-    assert (folder / TRAINED).exists()
+    for node in ("n1", "n2"):  # while one GPU of each is taken, there are two, on two machines
+        taken = ("-p", "gpu", "-w", node, "--gres=gpu:1", "--mem=100", "-o/dev/null", "--wrap=sleep 20")
+        slurm_helpers.run("sbatch", *taken)
+    said = finish(
+        on_cluster(folder, TRAINED, "--config", "training={parts: 2, epochs: 1}", "execution={processes: 2}")
+    )
+    assert submitted(said) == ["rule_train"]
+    assert asked(folder, "rule_train") == {("1", "2", "gres:gpu:2")}
 
 
 def test_two_machines_train_one_network_to_the_bytes_of_one_machine(cluster, copy):

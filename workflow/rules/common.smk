@@ -90,13 +90,13 @@ def memory(rule):
 
 def place():
     """What a training asks for beside time and memory: GPUs of one machine, or the same on each of several."""
-    each = CONFIG.execution.processes
-    if CONFIG.execution.nodes == 1:
-        return {"gpu": GPUS * each}
+    each, nodes = CONFIG.execution.processes, CONFIG.execution.nodes
+    if nodes == 1:
+        return {"gpu": GPUS * each, "nodes": 1}  # else Slurm may take the GPUs from several machines
     tasks = max(2, each)  # the plugin refuses 1; the training itself starts one launcher on each machine by srun
     cpus = math.ceil(each * (CONFIG.execution.threads + CONFIG.execution.workers) / tasks)
     gpus = {"gres": f"gpu:{each}"} if GPUS else {}
-    return {"mpi": "srun", "nodes": CONFIG.execution.nodes, "tasks_per_node": tasks, "cpus_per_task": cpus, **gpus}
+    return {"mpi": "srun", "nodes": nodes, "tasks_per_node": tasks, "cpus_per_task": cpus, **gpus}
 
 
 # What takes seconds is not estimated. On a cluster these jobs share a submission, in which they run one by one.
