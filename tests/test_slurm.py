@@ -148,9 +148,7 @@ def test_a_training_by_two_processes_gets_two_gpus_of_one_machine(cluster, copy)
     for node in ("n1", "n2"):  # while one GPU of each is taken, there are two, on two machines
         taken = ("-p", "gpu", "-w", node, "--gres=gpu:1", "--mem=100", "-o/dev/null", "--wrap=sleep 20")
         slurm_helpers.run("sbatch", *taken)
-    said = finish(
-        on_cluster(folder, TRAINED, "--config", "training={parts: 2, epochs: 1}", "execution={processes: 2}")
-    )
+    said = finish(on_cluster(folder, TRAINED, "--config", "training={parts: 2, epochs: 1}", "execution={processes: 2}"))
     assert submitted(said) == ["rule_train"]
     assert asked(folder, "rule_train") == {("1", "2", "gres:gpu:2")}
 
