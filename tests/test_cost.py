@@ -138,6 +138,27 @@ def test_imagenet_is_neither_in_memory_nor_in_the_runs_folder(tmp_path):
     assert gigabytes == {"train": 8 * 5.6, "lesions": 5.6}  # eight processes, each with eight that decode
 
 
+def test_the_page_on_scaling_says_what_the_published_run_gives_as_an_estimate(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import plan
+
+    (tmp_path / "cifar10-short").symlink_to(ROOT / "results/cifar10-short")
+    text = " ".join((ROOT / "docs/scaling.md").read_text(encoding="utf-8").split())
+    raw = config.read(ROOT / "config/cifar10.yaml").model_dump(mode="json")
+    for n_seeds in (3, 100, 1000):
+        costs = cost.Costs(config.parse(raw | {"seeds": list(range(n_seeds))}), tmp_path)
+        n_jobs = len(list(cost.jobs(costs.config))) + plan.SHORT_JOBS
+        hours = [sum(spent for _, spent in costs.stages(device).values()) for device in plan.DEVICES]
+        assert f"| {n_seeds:,} | {n_jobs:,} | {hours[0]:,.0f} | {hours[1]:,.0f} |" in text
+    train, gradients = (costs.rates[rule, "cpu"].gflops for rule in ("train", "gradients"))
+    assert f"did {train:.0f} in training in bf16 and {gradients:.0f} in gradients" in text
+    assert f"(one VGG training, then its lesions), {costs.longest_chain('gpu'):.1f} h." in text
+    costs = cost.Costs(config.read(ROOT / "config/imagenet.yaml"), tmp_path)
+    assert f"{costs.stages('gpu')['train'][1]:.0f} GPU hours" in text
+    assert f"{costs.longest_chain('gpu'):.0f} h on the eight GPUs of a machine" in text
+    assert f"given {costs.memory_mb('train', 'resnet-200', 'gpu') / 1000:.0f} GB" in text
+
+
 def test_processes_share_the_time_of_a_training_and_each_takes_memory(demo, tmp_path):
     raw = demo.model_dump(mode="json")
     together = {"training": raw["training"] | {"parts": 8}, "execution": {"processes": 2, "nodes": 4}}

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from data_helpers import encoded, write_folder
+from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
 from unravel import checkpoints, config, distributed, training
 from unravel.config import Training
@@ -139,6 +140,19 @@ def test_processes_that_do_not_divide_the_parts_are_refused(monkeypatch):
         distributed.joined(torch.device("cpu"), 8),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("codes", "said"),
+    [
+        ((-9, 75), "process 0 was ended by SIGKILL; call again to go on from the saved state"),
+        ((75, 1), "process 1 failed; its trace stands above"),
+        ((75, 75), "the processes here lost another one, which says why in the same log"),
+    ],
+)
+def test_the_reason_is_that_of_the_process_that_failed_by_itself(codes, said):
+    failures = {rank: ProcessFailure(rank, 1000 + rank, code, "none") for rank, code in enumerate(codes)}
+    assert distributed.reason(failures) == said
 
 
 def test_several_machines_are_those_of_a_slurm_job(tmp_path):

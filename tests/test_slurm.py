@@ -173,8 +173,8 @@ def test_two_machines_train_one_network_to_the_bytes_of_one_machine(cluster, cop
     assert [first[rank][1]["SLURMD_NODENAME"] for rank in ("0", "1")] == ["n1", "n2"]
     assert all(one["CUDA_VISIBLE_DEVICES"] in ("0", "1") for _, one in first.values())
     slurm_helpers.run("scancel", "--signal=TERM", number)  # to all its processes, as before its time is up
-    wait(lambda: first != members() is not None, 300, "the next attempt")
-    os.kill(members()["1"][0], signal.SIGKILL)
+    again = wait(lambda: found if (found := members()) != first else None, 300, "the next attempt")
+    os.kill(again["1"][0], signal.SIGKILL)
 
     said = finish(job)
     finish(alone)

@@ -5,7 +5,6 @@
 
 import logging
 import os
-import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -155,7 +154,7 @@ def start_on_each(nodes: int) -> NoReturn:
 
     Raises InputError if this is no such job.
     """
-    if "SLURM_JOB_ID" not in os.environ or shutil.which("srun") is None:
+    if "SLURMD_NODENAME" not in os.environ:  # which Slurm sets on the machines of a job, and on no login node
         raise InputError(
             f"execution.nodes is {nodes}, but this is no SLURM job; call snakemake with --profile "
             "workflow/profiles/slurm, or set execution.nodes to 1"

@@ -245,7 +245,8 @@ def _files(records: Records, others: list[Path]) -> dict[str, File]:
             found.setdefault(public(path), File(**described, kind=kind, origin=place))
     for name, record in records.items():
         for path, described in record["outputs"].items():
-            found[public(path)] = File(**described, kind=KINDS[name.partition("/")[0]], origin="made here")
+            kind_of = KINDS.get(name.partition("/")[0], "measurement")  # else of a record that a user put there
+            found[public(path)] = File(**described, kind=kind_of, origin="made here")
     for path in others:
         described = {"sha256": sha256(path), "bytes": path.stat().st_size, "kind": path.stem, "origin": "made here"}
         found[path.as_posix()] = File.model_validate(described)

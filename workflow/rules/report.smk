@@ -6,7 +6,7 @@ rule report:
         ),
         module=[
             f"scripts/unravel/{module}.py"
-            for module in ("article", "graphs", "pages", "panels", "references", "sources")
+            for module in ("article", "graphs", "pages", "panels", "provenance", "references", "sources")
         ],
         data=[rules.prepare_data.output.manifest, rules.prepare_data.output.record],
         training=[
