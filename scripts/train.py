@@ -41,6 +41,7 @@ def train(arguments: argparse.Namespace, settings: config.Config, device: torch.
     network_settings = config.network(settings, arguments.network)
     devices.require_precision(device, settings.training.precision)
     manifest = read_manifest(arguments.data)
+    recipe = settings.training_of(arguments.network)
     part = settings.training_part(arguments.network)
     saving = training.Saving(
         path=arguments.checkpoint.with_suffix(".resume.safetensors"),
@@ -64,15 +65,15 @@ def train(arguments: argparse.Namespace, settings: config.Config, device: torch.
         initialise(network, random_generator(arguments.seed, 0))
         stopping = asked_to_end()
         with (
-            progress(settings.training.epochs, silent=not group.first) as told,
-            devices.memory_limit(settings.training.batch_size),
+            progress(recipe.epochs, silent=not group.first) as told,
+            devices.memory_limit(recipe.batch_size),
             profiled(arguments.profile if group.first else None) as next_step,
         ):
             history = training.train(
                 network.to(device),
                 read_split(arguments.data, "train", device, settings.execution.workers),
                 read_split(arguments.data, "test", device, settings.execution.workers),
-                settings.training,
+                recipe,
                 network_settings.block_sampling if isinstance(network_settings, ResNet) else AllBlocks(scheme="all"),
                 arguments.seed,
                 saving,
@@ -87,7 +88,7 @@ def train(arguments: argparse.Namespace, settings: config.Config, device: torch.
         card = checkpoints.Card(
             name=arguments.network,
             network=network_settings,
-            training=settings.training,
+            training=recipe,
             image_shape=manifest.image_shape,
             classes=len(manifest.classes),
             dataset_sha256=manifest.identity,

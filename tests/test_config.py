@@ -130,6 +130,15 @@ def test_a_key_changes_only_the_parts_that_depend_on_it(changes, retrained, meas
     assert {name for name, part in parts(before).items() if part != parts(after)[name]} == measured_again
 
 
+def test_a_network_with_epochs_of_its_own_is_trained_for_so_many():
+    networks = {**MINIMAL["networks"], "vgg": {"architecture": "vgg", "epochs": 10}}
+    settings = config.parse({**MINIMAL, "networks": networks, "training": {"epochs": 41}})
+    trained = {name: settings.training_part(name) for name in networks}
+    assert {name: part["training"]["epochs"] for name, part in trained.items()} == {"resnet": 41, "vgg": 10}
+    same = config.parse({**MINIMAL, "training": {"epochs": 10}})  # said in either place, it is the same training
+    assert trained["vgg"] == same.training_part("vgg")
+
+
 def test_files_that_are_no_config(tmp_path):
     (tmp_path / "broken.yaml").write_text("a: [1")
     (tmp_path / "list.yaml").write_text("- 1")

@@ -11,6 +11,7 @@ from unravel.data.batches import random_generator
 from unravel.files import InputError
 from unravel.networks import build, for_inference
 from unravel.networks.adapters import adapt
+from unravel.networks.resnet import Projection
 
 
 def count(network) -> int:
@@ -202,3 +203,13 @@ def test_a_bottleneck_block_trains_as_its_two_ways_and_counts_a_batch_once(make_
 def test_images_too_small_for_the_large_stem_are_refused():
     with pytest.raises(InputError, match="images of 16x16 pixels are too small to be halved 5 times in 4 stages"):
         build(RESNET_200, (16, 16, 3), 10)
+
+
+def test_a_projection_is_a_strided_convolution_in_both_passes():
+    projection = Projection(4, 6, stride=2).double()
+    images = torch.randn(3, 4, 7, 8, dtype=torch.float64).requires_grad_()
+    plain = conv2d(images, projection.weight, stride=2)
+    arriving = torch.randn_like(plain)
+    got = torch.autograd.grad(projection(images), [images, projection.weight], arriving)
+    for value, expected in zip(got, torch.autograd.grad(plain, [images, projection.weight], arriving), strict=True):
+        torch.testing.assert_close(value, expected, rtol=1e-12, atol=1e-12)

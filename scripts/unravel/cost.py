@@ -176,7 +176,7 @@ def work(config: Config, data: Images, rule: str, network: str, experiment: Expe
             survival = sampling.survival(len(count.residual))
             trained = sum(share * block for share, block in zip(survival, count.residual, strict=True))
             step = 3 * (trained + count.rest)  # forward, and backward to inputs and to weights
-            return config.training.epochs * (data.train * step + data.test * count.forward)
+            return config.training_of(network).epochs * (data.train * step + data.test * count.forward)
         case "predictions":
             sampled = isinstance(made_of, ResNet) and made_of.block_sampling.scheme != "all"
             return count.forward * (3 * data.test + data.train if sampled else data.test)
@@ -264,7 +264,8 @@ def _measured(config: Config, data: Images, folder: Path) -> Iterator[tuple[str,
             shared = facts["block_evaluations"] / facts["naive_block_evaluations"] if experiment else None
         except (OSError, ValueError, KeyError):
             continue
-        resumed = rule == "train" and facts.get("epochs_here") != config.training.epochs  # only a part was timed
+        epochs = config.training_of(network).epochs
+        resumed = rule == "train" and facts.get("epochs_here") != epochs  # only a part was timed
         if resumed or seconds < TIMED_SECONDS:
             continue
         device = "gpu" if "gpu" in hardware else "cpu"

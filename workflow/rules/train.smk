@@ -25,7 +25,7 @@ rule train:
         config=RESOLVED,
         part=lambda wildcards: CONFIG.training_part(wildcards.network),
     message:
-        "Train {wildcards.network}, seed {wildcards.seed}, for {CONFIG.training.epochs} epochs"
+        "Train {wildcards.network}, seed {wildcards.seed}, for {params.part[training][epochs]} epochs"
     shell:
         "python scripts/train.py --config {params.config} --data {input.data} --network {wildcards.network}"
         " --seed {wildcards.seed} --checkpoint {output.checkpoint} --history {output.history}"

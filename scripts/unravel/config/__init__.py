@@ -144,6 +144,11 @@ class Config(Settings):
         """The networks that are trained here."""
         return [name for name, settings in self.networks.items() if not isinstance(settings, Pretrained)]
 
+    def training_of(self, network: str) -> Training:
+        """The recipe of one network: the run's, with the network's own number of epochs if it has one."""
+        own = getattr(self.networks[network], "epochs", None)
+        return self.training if own is None else self.training.model_copy(update={"epochs": own})
+
     # The part of the config that decides a job's result. Rules take these as params, so that a change of one key
     # redoes just what depends on it; scripts read nothing else.
 
@@ -153,9 +158,9 @@ class Config(Settings):
 
     def training_part(self, network: str) -> dict[str, Any]:
         """What decides a network's checkpoint, apart from the data and the seed."""
-        part: dict[str, Any] = {"network": self.networks[network].model_dump(mode="json")}
+        part: dict[str, Any] = {"network": self.networks[network].model_dump(mode="json", exclude={"epochs"})}
         if network in self.trained:
-            part["training"] = self.training.model_dump(mode="json")
+            part["training"] = self.training_of(network).model_dump(mode="json")
         return part
 
     def prediction_part(self) -> dict[str, Any]:

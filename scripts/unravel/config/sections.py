@@ -154,6 +154,16 @@ class ExactlyBlocks(Settings):
 BlockSampling = Annotated[AllBlocks | LinearSurvival | ExactlyBlocks, Field(discriminator="scheme")]
 
 
+OwnEpochs = Annotated[
+    int | None,
+    Field(
+        ge=1,
+        exclude_if=lambda epochs: epochs is None,
+        description="Passes over the training images for this network; not given: `training.epochs`.",
+    ),
+]
+
+
 class ResNet(Settings):
     """Pre-activation residual network (He et al. 2016b)."""
 
@@ -177,6 +187,7 @@ class ResNet(Settings):
     block_sampling: BlockSampling = Field(
         AllBlocks(scheme="all"), description="Which blocks are trained on a batch: `all`, `linear` or `exactly`."
     )
+    epochs: OwnEpochs = None
 
     @property
     def n_blocks(self) -> int:
@@ -203,6 +214,7 @@ class VGG(Settings):
         (5, 5, 5), min_length=1, description="Layers in each stage; 2x2 max pooling after every stage but the last."
     )
     channels: int = Field(128, ge=1, description="Channels of every layer.")
+    epochs: OwnEpochs = None
 
     @property
     def n_blocks(self) -> int:
@@ -249,7 +261,7 @@ class Augmentation(Settings):
 
 
 class Training(Settings):
-    """SGD with momentum and a step schedule, the same for every network of a run (He et al. 2016b)."""
+    """SGD with momentum and a step schedule (He et al. 2016b); a network may have a number of epochs of its own."""
 
     epochs: int = Field(164, ge=1, description="Passes over the training images.")
     batch_size: int = Field(128, ge=2, description="Images per step.")
