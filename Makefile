@@ -7,7 +7,7 @@ INSTALLED := .venv/installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help plan prefetch report figure reference status verify diff index test lint format clean
+.PHONY: help plan prefetch report figure reference status verify diff index test mutants lint format clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -49,6 +49,11 @@ index: $(INSTALLED)  ## write one page on all finished runs, their verdicts side
 
 test: lint  ## check everything: format, lint, types, unit tests, and the whole pipeline on a tiny run
 	pytest --numprocesses auto --dist worksteal
+
+MODULE = statistics engine networks training studies
+
+mutants: $(INSTALLED)  ## list changes of the code that no test notices, which takes hours: MODULE=statistics
+	@for module in $(MODULE); do bash tests/mutants.sh $$module || exit; done
 
 lint: $(INSTALLED)  ## check format, lint and types
 	ruff format --check --quiet

@@ -18,13 +18,15 @@ from torch.profiler import ProfilerActivity, profile
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from unravel import config, cost, paths
-from unravel.config import Config
-from unravel.data.batches import random_generator
 from unravel.gradients import draw_paths
+
+from unravel.cluster import cost
+from unravel.data.batches import random_generator
+from unravel.engine import paths
+from unravel.engine.wiring import delete, evaluate
 from unravel.networks import Network, build, for_inference, initialise
-from unravel.steps import Step
-from unravel.wiring import delete, evaluate
+from unravel.run import Config, read_config
+from unravel.training.steps import Step
 
 SMALL, LARGE = 4, 8  # images in the batches that are run
 
@@ -32,7 +34,7 @@ SMALL, LARGE = 4, 8  # images in the batches that are run
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, default=Path("config/cifar10.yaml"), help="default: %(default)s")
-    settings = config.read(parser.parse_args().config)
+    settings = read_config(parser.parse_args().config)
     torch.set_num_threads(1)
     images = cost.images(settings)
     print(f"{'computation':<12}{'network':<18}{'batch':>6}{'MB an image':>13}{'MB besides':>12}{'GB in all':>11}")
@@ -49,7 +51,7 @@ def computations(settings: Config, name: str, images: cost.Images) -> list[tuple
     """Name, images in a batch, and for so many images the peak in bytes, of what the run does with a network."""
 
     def network() -> Network:
-        made = build(config.network(settings, name), images.shape, images.classes)
+        made = build(settings.network(name), images.shape, images.classes)
         initialise(made, random_generator(1))
         return made
 

@@ -23,11 +23,12 @@ from torch.nn.functional import cross_entropy
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
+from unravel.gradients import draw_paths
+
 from unravel.config import ResNet
 from unravel.data.batches import random_generator
-from unravel.gradients import draw_paths
+from unravel.engine.paths import exact_by_length, record, sampled_log_norms
 from unravel.networks import Network, build, initialise
-from unravel.paths import exact_by_length, record, sampled_log_norms
 
 CLASSES = 10
 TIMED = 50  # paths that the slow way is timed on, evenly over all lengths

@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 from unravel.config import ResNet
 from unravel.data.batches import random_generator
+from unravel.engine.wiring import delete, evaluate
 from unravel.networks import Network, Wiring, build, for_inference, initialise
-from unravel.wiring import delete, evaluate
 
 CLASSES = 10
 Batches = list[tuple[Tensor, Tensor]]

@@ -1,7 +1,7 @@
 """Images per second of training the 54-block network on 3x32x32 images, on the CPU.
 
 plain: a training step as a user writes it first: eager, fp32, channels first, no augmentation.
-The others are the pipeline's own epoch (training.train_epoch), augmentation and error count included: channels last, in
+The others are the pipeline's own epoch (loop.train_epoch), augmentation and error count included: channels last, in
 fp32 and bf16, with all blocks, with stochastic depth, and with exactly 23 of 54 blocks per batch.
 
     python benchmarks/training.py --images 256 --threads 2
@@ -20,11 +20,11 @@ from torch.nn.functional import cross_entropy
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from unravel import training
 from unravel.config import AllBlocks, BlockSampling, ExactlyBlocks, LinearSurvival, ResNet, Training
 from unravel.data.batches import Split, random_generator
 from unravel.networks import Network, build, initialise
-from unravel.steps import Step
+from unravel.training import loop
+from unravel.training.steps import Step
 
 CLASSES = 10
 SAMPLINGS: dict[str, BlockSampling] = {
@@ -111,8 +111,8 @@ def pipeline_epoch(
     step = Step(network, settings)
 
     def train_epoch(epoch: int) -> None:
-        done = training.at_epoch_start([])
-        training.train_epoch(step, split, settings, sampling, epoch, done, lambda: None, lambda: False)
+        done = loop.at_epoch_start([])
+        loop.train_epoch(step, split, settings, sampling, epoch, done, lambda: None, lambda: False)
 
     return train_epoch
 

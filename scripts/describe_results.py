@@ -1,20 +1,19 @@
-"""Write README.md's results, tables and sentences on the runs in this repository: every number from their files."""
+"""Write README.md's generated parts: results of published runs, each number from a file, and the list of figures."""
 
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from unravel import overview, pages, summaries
+from unravel.article import overview, pages
+from unravel.article.overview import Run
+from unravel.evidence.lineage import read_json
+from unravel.evidence.records import REPOSITORY
 from unravel.files import InputError, atomic, run_command_line
-from unravel.lineage import read_json
-from unravel.overview import Run
-from unravel.records import REPOSITORY
+from unravel.studies import FIGURES, paper
 
 PUBLISHED = ("cifar10-short",)  # folders of results/ that git tracks; .gitignore names them too
-BEGIN, END = "<!-- results: begin, written by scripts/describe_results.py -->\n", "<!-- results: end -->\n"
+MARKS = "<!-- {0}: begin, written by scripts/describe_results.py -->\n", "<!-- {0}: end -->\n"
 
 
 def main() -> None:
@@ -25,12 +24,24 @@ def main() -> None:
 
 
 def rewritten(readme: str) -> str:
-    """README.md with its results as the files have them. Raises InputError if it lacks the marks around them."""
-    before, begin, rest = readme.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise InputError(f"README.md: lacks the lines '{BEGIN.strip()}' and '{END.strip()}' around its results")
-    return f"{before}{BEGIN}{section()}{END}{after}"
+    """README.md with its generated parts anew. Raises InputError if it lacks the marks around one."""
+    for name, text in (("results", section()), ("figures", figures_table())):
+        begin, end = (mark.format(name) for mark in MARKS)
+        before, found, rest = readme.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not found or not closed:
+            raise InputError(f"README.md: lacks the lines '{begin.strip()}' and '{end.strip()}' around its {name}")
+        readme = f"{before}{begin}{text}{end}{after}"
+    return readme
+
+
+def figures_table() -> str:
+    """Every study's figure with the command that makes it, as Markdown."""
+    rows = ["| figure | shows | command |", "| --- | --- | --- |"]
+    for study, figure in FIGURES.values():
+        elsewhere = " CONFIG=config/imagenet.yaml" if study.not_attempted else ""
+        rows.append(f"| {figure.label} | {figure.title} | `make figure FIG={figure.number}{elsewhere}` |")
+    return "\n".join(rows) + "\n"
 
 
 def section() -> str:
@@ -40,7 +51,7 @@ def section() -> str:
         runs=[overview.read_run(folder) for folder in folders],
         figures={folder.name: figure_values(folder) for folder in folders},
         trainings=trainings,
-        paper_errors=summaries.PAPER_TEST_ERRORS,
+        paper_errors=paper.TEST_ERRORS,
         figure_rules=figure_rules(),
     )
 
@@ -61,8 +72,7 @@ def trainings(run: Run, network: str) -> Mapping[str, Any]:
 
 def figure_rules() -> dict[str, str]:
     """The rule that draws each figure, by the figure's slug."""
-    catalogue = yaml.safe_load((REPOSITORY / "report" / "figures.yaml").read_text(encoding="utf-8"))
-    return {entry["slug"]: entry["rule"] for entry in catalogue if "slug" in entry}
+    return {slug: f"figure_{figure.number}" for slug, (_, figure) in FIGURES.items()}
 
 
 if __name__ == "__main__":

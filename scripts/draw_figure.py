@@ -4,21 +4,21 @@ import argparse
 import importlib
 from pathlib import Path
 
-from unravel import records
-from unravel.figures import style
+from unravel.evidence import records
 from unravel.files import run_command_line
+from unravel.studies import style
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--module", type=Path, required=True, help="the figure's file in scripts/unravel/figures/")
+    parser.add_argument("--module", type=Path, required=True, help="a study's figure.py in scripts/unravel/studies/")
     parser.add_argument("--scale", choices=list(style.RUN_NOTES), required=True, help="the kind of run it shows")
     parser.add_argument("--inputs", type=Path, nargs="+", required=True, help="tables, or the data's manifest")
     parser.add_argument("--output", type=Path, required=True, help="svg file; pdf, png, csv and json go beside it")
     parser.add_argument("--record", type=Path, required=True, help="JSON job record to write")
     arguments = parser.parse_args()
 
-    figure_module = importlib.import_module(f"unravel.figures.{arguments.module.stem}")
+    figure_module = importlib.import_module(f"unravel.studies.{arguments.module.parent.name}.figure")
     outputs = [arguments.output.with_suffix(suffix) for suffix in style.SUFFIXES]
     with records.job(
         arguments.record,

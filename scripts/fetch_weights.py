@@ -7,13 +7,15 @@ from pathlib import Path
 from safetensors.torch import save
 from torch import Tensor
 
-from unravel import checkpoints, config, devices, records
 from unravel.config import Pretrained
 from unravel.data.batches import read_split
 from unravel.data.preparation import Manifest, read_manifest
+from unravel.engine.wiring import evaluate
+from unravel.evidence import records
 from unravel.files import InputError, run_command_line
 from unravel.networks import for_inference, named
-from unravel.wiring import evaluate
+from unravel.run import read_config
+from unravel.training import checkpoints, devices
 
 
 def main() -> None:
@@ -26,8 +28,8 @@ def main() -> None:
     parser.add_argument("--record", type=Path, required=True, help="JSON job record to write")
     arguments = parser.parse_args()
 
-    settings = config.read(arguments.config)
-    wanted = config.network(settings, arguments.network)
+    settings = read_config(arguments.config)
+    wanted = settings.network(arguments.network)
     if not isinstance(wanted, Pretrained):
         raise InputError(f"config: networks.{arguments.network} is not pretrained; train it with scripts/train.py")
     device = devices.set_up(settings.execution)

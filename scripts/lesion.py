@@ -5,25 +5,31 @@ Writes the same table as the pipeline does for its networks, and a job record be
 
 import argparse
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import pandas as pd
 from pydantic import ValidationError
 
-from unravel import config, devices, lesions, records, subjects, tables
+from unravel import config, tables
 from unravel.data.batches import read_split
 from unravel.data.preparation import prepare, read_manifest
+from unravel.engine.sweeps import Images
+from unravel.evidence import records
 from unravel.files import InputError, run_command_line
-from unravel.networks import for_inference
+from unravel.studies import MEASURED
+from unravel.studies.base import StudySettings
+from unravel.studies.measuring import measured
+from unravel.training import devices, subjects
 
 Section = TypeVar("Section", bound=config.Settings)
+LESIONS = [study.key for study in MEASURED.values() if study.measurement and study.measurement.lesions]
 
 
 def main() -> None:
     arguments = parse()
     device = devices.set_up(from_options(config.Execution, device=arguments.device, threads=arguments.threads))
     evaluation = from_options(config.Evaluation, batch_size=arguments.batch_size, precision=arguments.precision)
-    study = study_from(arguments)
+    study, chosen = MEASURED[arguments.experiment], settings_from(arguments)
     # Before the data is prepared, which may take minutes: a mistyped name is told at once.
     fit_to = subjects.find(arguments.network, arguments.weights, arguments.seed, arguments.mean, arguments.std)
     dataset = dataset_from(arguments)
@@ -43,17 +49,12 @@ def main() -> None:
             "std": subject.std,
             "seed": subject.seed,
             "evaluation": evaluation.model_dump(mode="json"),
-            arguments.experiment: study.model_dump(mode="json", include={"most", "draws"}),
+            arguments.experiment: chosen.model_dump(mode="json", include={"most", "draws"}),
         }
-        table, done = lesions.measure(
-            for_inference(subject.network, evaluation.precision, device),
-            subjects.normalised_for(subject, read_split(manifest_path, "test", device)),
-            len(manifest.classes),
-            study,
-            evaluation.batch_size,
-            name=subject.name,
-            seed=subject.seed,
-        )
+        split = subjects.normalised_for(subject, read_split(manifest_path, "test", device))
+        images = Images(lambda _: split, len(manifest.classes), evaluation)
+        made, done = measured(study, chosen, subject.network, images, subject.name, subject.seed)
+        table = made[""]
         tables.write(arguments.output, table)
         facts |= done
     print(summary(arguments.output, table))
@@ -80,7 +81,7 @@ def parse() -> argparse.Namespace:
         "are taken to be the classes sorted by name",
     )
     add("--image-size", type=int, help="resize the images of a folder or archive to this many pixels a side")
-    add("--experiment", choices=get_args(config.Experiment), required=True, help="which lesions")
+    add("--experiment", choices=LESIONS, required=True, help="which lesions")
     add("--most", type=int, help="lesions made at once: from 1 to this many (20)")
     add("--draws", type=int, help="random choices for each number of lesions (100)")
     add("--seed", type=int, help="of random choices and random weights (a checkpoint's own, else 1)")
@@ -110,14 +111,15 @@ def from_options(section: type[Section], **options: Any) -> Section:
         raise InputError(f"--{option}: {first['msg']} (given: {first['input']!r})") from invalid
 
 
-def study_from(arguments: argparse.Namespace) -> lesions.Study:
-    """The settings of the experiment."""
-    if arguments.experiment == "deletions":
-        if arguments.most is not None or arguments.draws is not None:
-            raise InputError("--most and --draws: deletions takes each block in turn and has neither; drop them")
-        return config.Deletions()
-    section = config.RandomDeletions if arguments.experiment == "random_deletions" else config.Reorderings
-    return from_options(section, most=arguments.most, draws=arguments.draws)
+def settings_from(arguments: argparse.Namespace) -> StudySettings:
+    """The settings of the experiment: its defaults, but for the options that it has a key of that name for."""
+    default = MEASURED[arguments.experiment].settings
+    assert default is not None
+    options = {name: getattr(arguments, name) for name in ("most", "draws") if getattr(arguments, name) is not None}
+    unknown = [f"--{name}" for name in options if name not in type(default).model_fields]
+    if unknown:
+        raise InputError(f"{' and '.join(unknown)}: {arguments.experiment} has no such setting; drop it")
+    return from_options(type(default), **options)
 
 
 def dataset_from(arguments: argparse.Namespace) -> config.Folder | config.Arrays | None:

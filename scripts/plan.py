@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from unravel import config, cost
+from unravel.cluster import cost
 from unravel.files import run_command_line
+from unravel.run import read_config
 
 DEVICES = ("cpu", "gpu")
 SHORT_JOBS = 20  # a test holds it against Snakemake's own plan
@@ -13,7 +14,7 @@ SHORT_JOBS = 20  # a test holds it against Snakemake's own plan
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="the config of the run")
-    settings = config.read(parser.parse_args().config)
+    settings = read_config(parser.parse_args().config)
     print("\n".join(page(cost.Costs(settings))))
 
 
@@ -23,16 +24,16 @@ def page(costs: cost.Costs) -> list[str]:
     lines = [
         f"An estimate for results/{costs.config.run}; nothing was run.",
         "",
-        f"{'stage':26}{'jobs':>6}{'core hours':>14}{'or GPU hours':>14}",
+        f"{'stage':30}{'jobs':>6}{'core hours':>14}{'or GPU hours':>14}",
     ]
     for stage, (n_jobs, hours) in by_device["cpu"].items():
-        lines.append(f"{stage:26}{n_jobs:6}{hours:14.2f}{by_device['gpu'][stage][1]:14.2f}")
+        lines.append(f"{stage:30}{n_jobs:6}{hours:14.2f}{by_device['gpu'][stage][1]:14.2f}")
     totals = [sum(hours for _, hours in by_device[device].values()) for device in DEVICES]
     n_jobs = sum(n_jobs for n_jobs, _ in by_device["cpu"].values())
     chains = [costs.longest_chain(device) for device in DEVICES]
     lines += [
-        f"{'all of these':26}{n_jobs:6}{totals[0]:14.2f}{totals[1]:14.2f}",
-        f"{'the longest chain':26}{'':6}{chains[0]:14.2f}{chains[1]:14.2f}",
+        f"{'all of these':30}{n_jobs:6}{totals[0]:14.2f}{totals[1]:14.2f}",
+        f"{'the longest chain':30}{'':6}{chains[0]:14.2f}{chains[1]:14.2f}",
         "",
         f"With data, figures, claims and report {SHORT_JOBS} short jobs more, of seconds each.",
         f"Disk: about {costs.disk_mb():.0f} MB, and the downloads.",

@@ -3,17 +3,17 @@
 import argparse
 from pathlib import Path
 
-from unravel import config
 from unravel.config import Download, Pretrained
 from unravel.data import downloads
 from unravel.files import run_command_line
 from unravel.networks import named
+from unravel.run import read_config
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="resolved config of the run")
-    settings = config.read(parser.parse_args().config)
+    settings = read_config(parser.parse_args().config)
     if isinstance(settings.dataset, Download):
         for path in downloads.fetch_all(settings.dataset):
             print(f"{path}: there, with the right MD5")

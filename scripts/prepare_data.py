@@ -3,9 +3,10 @@
 import argparse
 from pathlib import Path
 
-from unravel import config, records
 from unravel.data import preparation
+from unravel.evidence import records
 from unravel.files import run_command_line
+from unravel.run import read_config
 
 
 def main() -> None:
@@ -15,7 +16,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder for the two splits and manifest.json")
     parser.add_argument("--record", type=Path, required=True, help="where to write the job's record")
     arguments = parser.parse_args()
-    settings = config.read(arguments.config)
+    settings = read_config(arguments.config)
     # Both are known once the source has been read; the record looks at them when the block ends.
     inputs: list[str] = []
     outputs: list[Path] = []

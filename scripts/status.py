@@ -4,17 +4,18 @@ import argparse
 import sys
 from pathlib import Path
 
-from unravel import config, freshness
+from unravel.evidence import freshness
+from unravel.evidence.freshness import Freshness
+from unravel.evidence.lineage import read_records
 from unravel.files import run_command_line
-from unravel.freshness import Freshness
-from unravel.lineage import read_records
+from unravel.run import read_config
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="the config to hold the run against")
     arguments = parser.parse_args()
-    settings = config.read(arguments.config)
+    settings = read_config(arguments.config)
     run = Path("results") / settings.run
     records = read_records(run / "jobs")
     checkout = freshness.Checkout(settings, str(arguments.config))

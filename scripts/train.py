@@ -7,27 +7,31 @@ import statistics
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pandas as pd
 import torch
 from tqdm import tqdm
 
-from unravel import checkpoints, config, devices, distributed, records, tables, training
-from unravel.config import AllBlocks, ResNet
+from unravel import tables
+from unravel.config import AllBlocks, ResNet, flat
 from unravel.data.batches import random_generator, read_split
 from unravel.data.preparation import read_manifest
-from unravel.distributed import Group
+from unravel.evidence import records
 from unravel.files import run_command_line
 from unravel.networks import build, initialise
-from unravel.profiling import profiled
+from unravel.run import Config, read_config
+from unravel.training import checkpoints, devices, distributed, loop
+from unravel.training.distributed import Group
+from unravel.training.profiling import profiled
 
 
 def main() -> None:
     arguments = parse()
-    settings = config.read(arguments.config)
+    settings = read_config(arguments.config)
     if settings.execution.members > 1 and not distributed.started():
         distributed.launch(settings.execution.processes, settings.execution.nodes)
         return
@@ -36,31 +40,33 @@ def main() -> None:
         train(arguments, settings, device, group)
 
 
-def train(arguments: argparse.Namespace, settings: config.Config, device: torch.device, group: Group) -> None:
+def train(arguments: argparse.Namespace, settings: Config, device: torch.device, group: Group) -> None:
     """Train, and, as the first process, write what came out."""
-    network_settings = config.network(settings, arguments.network)
+    network_settings = settings.network(arguments.network)
     devices.require_precision(device, settings.training.precision)
     manifest = read_manifest(arguments.data)
     recipe = settings.training_of(arguments.network)
     part = settings.training_part(arguments.network)
-    saving = training.Saving(
+    saving = loop.Saving(
         path=arguments.checkpoint.with_suffix(".resume.safetensors"),
         every=settings.execution.checkpoint_every,
         fingerprint={
-            **config.flat(part),
+            **flat(part),
             "seed": arguments.seed,
             "data": manifest.identity,
             "torch": torch.__version__,
         },
     )
-    record = records.job(
-        arguments.record,
-        inputs=[arguments.data],
-        outputs=[arguments.checkpoint, arguments.history],
-        settings=part,
-        seed=arguments.seed,
-    )
-    with record if group.first else nullcontext({}) as facts:
+    record: AbstractContextManager[dict[str, Any]] = nullcontext({})
+    if group.first:
+        record = records.job(
+            arguments.record,
+            inputs=[arguments.data],
+            outputs=[arguments.checkpoint, arguments.history],
+            settings=part,
+            seed=arguments.seed,
+        )
+    with record as facts:
         network = build(network_settings, manifest.image_shape, len(manifest.classes))
         initialise(network, random_generator(arguments.seed, 0))
         stopping = asked_to_end()
@@ -69,7 +75,7 @@ def train(arguments: argparse.Namespace, settings: config.Config, device: torch.
             devices.memory_limit(recipe.batch_size),
             profiled(arguments.profile if group.first else None) as next_step,
         ):
-            history = training.train(
+            history = loop.train(
                 network.to(device),
                 read_split(arguments.data, "train", device, settings.execution.workers),
                 read_split(arguments.data, "test", device, settings.execution.workers),
@@ -133,11 +139,11 @@ def asked_to_end() -> threading.Event:
 class Progress:
     """Tells each epoch: with a bar on a terminal, with one plain line in a log. Keeps the images per second."""
 
-    def __init__(self, epochs: int, bar: tqdm, silent: bool) -> None:
+    def __init__(self, epochs: int, bar: "tqdm[NoReturn]", silent: bool) -> None:
         self.epochs, self.bar, self.silent = epochs, bar, silent
         self.rates: list[float] = []
 
-    def __call__(self, epoch: training.Epoch, images_per_second: float) -> None:
+    def __call__(self, epoch: loop.Epoch, images_per_second: float) -> None:
         self.rates.append(images_per_second)
         line = f"loss {epoch.train_loss:.4f}, test error {epoch.test_error_percent:.2f}%"
         if self.bar.disable and not self.silent:
@@ -157,7 +163,7 @@ def progress(epochs: int, silent: bool) -> Iterator[Progress]:
 if __name__ == "__main__":
     try:
         distributed.run_member(main) if distributed.started() else run_command_line(main)
-    except training.Stopped as stopped:
+    except loop.Stopped as stopped:
         if os.environ.get("RANK", "0") != "0":
             sys.exit(1)  # the first process tells it
         sys.exit(f"{stopped}; its state is saved, and the same command goes on from there")

@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from unravel.evidence.verification import absent, verify
 from unravel.files import run_command_line
-from unravel.verification import absent, verify
 
 
 def main() -> None:

@@ -4,9 +4,9 @@ import argparse
 import shutil
 from pathlib import Path
 
-from unravel import crate, provenance
+from unravel.evidence import crate, provenance
+from unravel.evidence.records import REPOSITORY
 from unravel.files import atomic, run_command_line
-from unravel.records import REPOSITORY
 
 
 def main() -> None:

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from unravel import overview
+from unravel.article import overview
+from unravel.evidence.records import REPOSITORY
 from unravel.files import atomic, run_command_line
-from unravel.records import REPOSITORY
 
 
 def main() -> None:

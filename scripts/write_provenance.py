@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from unravel import provenance
+from unravel.evidence import provenance
 from unravel.files import atomic, run_command_line
 
 

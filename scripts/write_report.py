@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from unravel import article
+from unravel.article import build
 from unravel.files import atomic, run_command_line
 
 SOURCE = Path(__file__).resolve().parents[1] / "report"
@@ -14,7 +14,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="folder of the run, such as results/demo")
     parser.add_argument("--output", type=Path, required=True, help="HTML file to write")
     arguments = parser.parse_args()
-    html = article.write(arguments.run, SOURCE)
+    html = build.write(arguments.run, SOURCE)
     with atomic(arguments.output) as partial:
         partial.write_text(html, encoding="utf-8")
 

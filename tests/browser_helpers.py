@@ -4,7 +4,6 @@ import os
 import shutil
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 CHROMIUM = shutil.which("chromium")
 MISSING = [name for name in ("chromium", "pdftotext") if shutil.which(name) is None]
@@ -25,5 +24,7 @@ def unfold(page):
 
 def violations(page):
     """What axe finds wrong with a page as it is."""
+    from axe_playwright_python.sync_playwright import Axe  # here, since it imports playwright
+
     found = Axe().run(page, options={"runOnly": list(RULES), "resultTypes": ["violations"]}).response["violations"]
     return [(one["id"], [node["html"][:200] for node in one["nodes"][:3]]) for one in found]

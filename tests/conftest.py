@@ -11,10 +11,10 @@ import torch
 import workflow_helpers
 from browser_helpers import CHROMIUM, FLAGS, MISSING, WIDE
 from filelock import FileLock
-from playwright.sync_api import sync_playwright
 
-from unravel.config import VGG, ResNet
+from unravel.config import VGG, Evaluation, ResNet
 from unravel.data.batches import Split, random_generator
+from unravel.engine.sweeps import Images
 from unravel.networks import Network, build, initialise
 
 RESNET = ResNet(architecture="resnet", blocks_per_stage=(2, 2, 1), channels=(4, 6, 8))
@@ -57,6 +57,16 @@ def make_split():
         images = np.clip(patterns[labels] * 0.6 + random.normal(60, 40, (n, *shape)), 0, 255).astype(np.uint8)
         scaled = torch.from_numpy(images).float() / 255
         return Split(torch.from_numpy(images), torch.from_numpy(labels), scaled.mean((0, 1, 2)), scaled.std((0, 1, 2)))
+
+    return make
+
+
+@pytest.fixture
+def make_images():
+    """What a study measures on, from splits by their names; a split that is not given cannot be asked for."""
+
+    def make(batch_size=16, classes=4, precision="fp32", **splits) -> Images:
+        return Images(splits.__getitem__, classes, Evaluation(batch_size=batch_size, precision=precision))
 
     return make
 
@@ -118,6 +128,8 @@ def page(folder):
 @pytest.fixture(scope="module")
 def browser():
     assert not MISSING, f"CI is set, and {' and '.join(MISSING)} not installed"
+    from playwright.sync_api import sync_playwright  # here, so that other tests run without it
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
@@ -159,7 +171,7 @@ def figure_values(finished_run):
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
-    """The input files of each figure module."""
+    """The input files of each study that draws a figure."""
     return figure_helpers.input_files(tmp_path_factory.mktemp("inputs"))
 
 
@@ -167,6 +179,6 @@ def inputs(tmp_path_factory):
 def drawn(inputs, tmp_path_factory):
     """A folder with the files of every figure."""
     folder = tmp_path_factory.mktemp("figures")
-    for module, paths in inputs.items():
-        figure_helpers.draw(module, paths, folder / f"{module}.svg")
+    for study, paths in inputs.items():
+        figure_helpers.draw(study, paths, folder / f"{study}.svg")
     return folder

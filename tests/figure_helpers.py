@@ -1,4 +1,4 @@
-"""Small tables whose figures can be worked out by hand, one set for each figure module."""
+"""Small tables whose figures can be worked out by hand, one set for each study that draws."""
 
 import csv
 import importlib
@@ -10,8 +10,9 @@ import numpy as np
 
 from unravel.config import Arrays
 from unravel.data.preparation import prepare
-from unravel.figures import style
+from unravel.studies import STUDIES, style
 
+DRAWN = [name for name, study in STUDIES.items() if study.has("figure.py")]
 T_975 = {2: 12.70620474, 3: 4.30265273}  # Student's t by the number of seeds, from any table
 
 # network, seed, deleted_position, downsampling, error_percent
@@ -116,7 +117,7 @@ def prepared_data(folder, classes=("<ant> & bee", "$cat_1$"), shape=(8, 8), labe
 
 
 def input_files(folder):
-    """The input files of each figure module, written into a folder."""
+    """The input files of each study that draws a figure, written into a folder."""
     return {
         "class_overview": prepared_data(folder),
         "single_deletion": deletion_tables(folder / "deletions"),
@@ -124,14 +125,19 @@ def input_files(folder):
         "reordering": reordering_tables(folder / "reorderings"),
         "path_gradients": gradient_tables(folder),
         "paths_left": path_count_tables(folder / "left"),
-        "test_errors": prediction_tables(folder / "predictions"),
+        "short_training": prediction_tables(folder / "predictions"),
         "training_curves": history_tables(folder / "checkpoints"),
         "unraveled_view": path_tables(folder / "single_paths"),
     }
 
 
-def draw(module, paths, output, scale="demo"):
-    style.save(importlib.import_module(f"unravel.figures.{module}").draw(paths, scale), output)
+def drawing_of(study):
+    """The module that draws a study's figure."""
+    return importlib.import_module(STUDIES[study].module("figure"))
+
+
+def draw(study, paths, output, scale="demo"):
+    style.save(drawing_of(study).draw(paths, scale), output)
 
 
 def read_values(path):

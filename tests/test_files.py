@@ -65,7 +65,7 @@ def test_a_full_disk_gets_one_line_and_no_half_file(small_disk):
 def test_a_checkpoint_on_a_full_disk_gets_one_line_and_no_half_file(small_disk):
     import torch
 
-    from unravel.checkpoints import write_tensors
+    from unravel.training.checkpoints import write_tensors
 
     with pytest.raises(InputError, match=r"seed1.safetensors: cannot be written: no space left on the device"):
         write_tensors(small_disk / "seed1.safetensors", {"weight": torch.zeros(100_000)}, {})

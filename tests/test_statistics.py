@@ -1,12 +1,23 @@
-"""Intervals against scipy and printed t tables; the increase after a deletion against numbers worked out by hand."""
+"""Intervals against scipy and printed t tables; other statistics against closed forms and numbers found by hand."""
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from unravel.statistics import difference_interval, increase_after_deletion, mcnemar, mean_interval
+from unravel.statistics import (
+    difference_interval,
+    equivalence_margin,
+    exponential_decay,
+    increase_after_deletion,
+    largest_jump,
+    mcnemar,
+    mean_interval,
+    rank_correlation,
+    shortest_range,
+)
 
 
 @pytest.mark.parametrize("values", [[6.1, 6.4], [1, 2, 3], [0.0, 0.0, 0.0, 0.5], list(range(30))])
@@ -71,3 +82,43 @@ def test_the_difference_interval_is_welchs():
 def test_where_nothing_varies_the_interval_has_no_width():
     assert difference_interval([1.0], [2.0, 5.0]).high == 2.5
     assert difference_interval([1.0, 1.0], [2.0, 2.0]).low == 1.0
+
+
+def test_rank_correlation_sees_order_only():
+    assert rank_correlation([1, 2, 3, 4], [1, 10, 100, 1000]) == pytest.approx(1)
+    assert rank_correlation([1, 2, 3, 4], [4, 3, 2, 1]) == pytest.approx(-1)
+    # ranks 1 2 3 4 against 1 3 2 4: 1 - 6 (0 + 1 + 1 + 0) / (4 * 15)
+    assert rank_correlation([1, 2, 3, 4], [0, 5, 3, 9]) == pytest.approx(1 - 12 / 60)
+    assert rank_correlation([1, 2, 3], [7, 7, 7]) == 0
+
+
+def test_largest_jump_is_between_neighbours():
+    assert largest_jump([1, 2, 30, 29]) == 28
+    assert largest_jump([5]) == 0
+
+
+def test_shortest_range_is_found_by_trying_all():
+    random = np.random.default_rng(1)
+    for _ in range(20):
+        mass = random.random(12)
+        fits = [
+            (last - first, first, last)
+            for first in range(12)
+            for last in range(first, 12)
+            if mass[first : last + 1].sum() >= 0.8 * mass.sum()
+        ]
+        assert shortest_range(mass, 0.8) == min(fits)[1:]
+
+
+def test_exponential_decay_recovers_its_slope():
+    lengths = np.arange(1, 41)
+    slope, r_squared = exponential_decay(lengths, -0.3 * lengths + 2)
+    assert slope == pytest.approx(-0.3)
+    assert r_squared == pytest.approx(1)
+
+
+def test_equivalence_margin_is_the_far_end_of_the_90_percent_interval():
+    # differences 0, 1, 2: mean 1, standard error 1/sqrt(3), t(0.95, 2) = 2.91999
+    assert equivalence_margin([0, 1, 2]) == pytest.approx(1 + 2.919986 / math.sqrt(3), rel=1e-6)
+    assert equivalence_margin([0, -1, -2]) == equivalence_margin([0, 1, 2])
+    assert math.isnan(equivalence_margin([0, 1]))

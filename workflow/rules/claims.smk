@@ -1,27 +1,26 @@
-# The paper's claims, decided from measurements by criteria that were fixed before any run.
+# The paper's claims, decided from measurements by the criteria in the studies' folders.
 rule claims:
     input:
-        claims="report/claims.yaml",
-        module="scripts/unravel/claims.py",
+        claims=[path.relative_to(Path(workflow.basedir).parent).as_posix() for path in claims_files(CONFIG)],
+        code=[
+            "scripts/unravel/evidence/claims.py",
+            *sorted(map(str, Path("scripts/unravel/studies").glob("*/values.py"))),
+        ],
         shared=SHARED_CODE,
         tables=[
-            lesion_tables("deletions", CONFIG.deletions.networks),
-            lesion_tables("random_deletions", CONFIG.random_deletions.networks),
-            lesion_tables("reorderings", CONFIG.reorderings.networks),
-            expand(
-                [rules.gradients.output.sampled, rules.gradients.output.exact],
-                network=GRADIENT_NETWORKS,
-                seed=CONFIG.seeds,
-            ),
-            expand(rules.predictions.output.table, network=CONFIG.networks, seed=CONFIG.seeds),
+            tables(study.key, study.measurement.networks(CONFIG))
+            for study in STUDIES.values()
+            if study.measurement and study.measurement.trained
         ],
     output:
         claims=report("<run>/claims.json", caption="../report/result.rst", category="Claims"),
         record="<run>/jobs/claims.json",
     log:
         "<run>/logs/claims.log",
+    group:
+        "drawings"
     conda:
-        "../envs/figures.yaml"
+        ENVIRONMENTS[False]
     resources:
         **DRAWING,
     params:

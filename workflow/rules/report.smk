@@ -2,12 +2,13 @@
 rule report:
     input:
         source=sorted(
-            str(path) for path in Path("report").rglob("*") if path.suffix in (".html", ".css", ".js", ".yaml", ".bib")
+            str(path)
+            for folder in ("report", "scripts/unravel/studies", "scripts/unravel/article")
+            for path in Path(folder).rglob("*")
+            if path.suffix in (".html", ".css", ".js", ".yaml", ".bib") or path.parent.name == "article"
+            if path.is_file()
         ),
-        module=[
-            f"scripts/unravel/{module}.py"
-            for module in ("article", "graphs", "pages", "panels", "provenance", "references", "sources")
-        ],
+        module=[f"scripts/unravel/evidence/{module}.py" for module in ("provenance", "sources")],
         data=[rules.prepare_data.output.manifest, rules.prepare_data.output.record],
         training=[
             expand(
@@ -15,7 +16,7 @@ rule report:
             ),
             expand(rules.train.output.history, network=CONFIG.trained, seed=CONFIG.seeds),
         ],
-        figures=FIGURES,
+        figures=list(WANTED.values()),
         claims=rules.claims.output,
     output:
         "<run>/report.html",
@@ -36,9 +37,9 @@ rule report:
 # What the records of all jobs say, for machines; no job reads it.
 rule provenance:
     input:
-        report=rules.report.output if CONFIG.whole else FIGURES,
+        report=rules.report.output if CONFIG.whole else list(WANTED.values()),
         claims=rules.claims.output.claims,
-        module="scripts/unravel/provenance.py",
+        module="scripts/unravel/evidence/provenance.py",
     output:
         "<run>/provenance.json",
     log:
@@ -57,7 +58,7 @@ rule provenance:
 rule crate:
     input:
         provenance=rules.provenance.output,
-        module="scripts/unravel/crate.py",
+        module="scripts/unravel/evidence/crate.py",
     output:
         metadata="<run>/ro-crate-metadata.json",
         code=directory("<run>/code"),

@@ -17,10 +17,10 @@ rule train:
         "../envs/torch.yaml"
     threads: CONFIG.execution.processes * (CONFIG.execution.threads + CONFIG.execution.workers)
     resources:
-        **place(),
-        runtime=runtime("train"),
-        mem_mb=memory("train"),
-        side_by_side=GPUS,
+        **ASKED.place(),
+        runtime=ASKED.runtime(),
+        mem_mb=ASKED.memory(),
+        side_by_side=ASKED.gpus,
     params:
         config=RESOLVED,
         part=lambda wildcards: CONFIG.training_part(wildcards.network),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import conv2d
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 Wiring = tuple[tuple[int, bool], ...]
@@ -19,7 +20,10 @@ class Block(nn.Module):
 
     downsampling: it lowers the resolution. keeps_shape: its output has its input's shape, channels included.
     survival: scales the residual branch at test time (Huang et al. 2016, Eq. 5).
+    widening: in a residual network, the channels that leave the block by the `width` it is built with.
     """
+
+    widening = 1
 
     downsampling = False
     keeps_shape = True
@@ -70,14 +74,36 @@ class Network(nn.Module):
 
 
 def initialise(network: Network, generator: torch.Generator) -> None:
-    """He initialisation for convolutions, uniform in 1/sqrt(inputs) for the linear layer, identity for BN."""
+    """He initialisation for convolutions, uniform in 1/sqrt(inputs) for linear layers, identity for BN; biases zero.
+
+    Raises TypeError for a module with other parameters: torch drew these from a generator that no seed decides.
+    """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
         elif isinstance(module, nn.Linear):
             bound = 1 / math.sqrt(module.in_features)
             nn.init.uniform_(module.weight, -bound, bound, generator=generator)
+        elif not isinstance(module, nn.BatchNorm2d) and next(module.parameters(recurse=False), None) is not None:
+            raise TypeError(f"initialise does not know {type(module).__name__}: say there how its parameters begin")
+        if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+class Projection(nn.Conv2d):
+    """A 1x1 convolution without bias that sees every `stride`-th pixel of each row and column.
+
+    The pixels are taken first, with the same result to the last bit: oneDNN 3.12, which comes with torch 2.13, writes
+    past the end of its memory in the backward pass of a strided 1x1 convolution of fewer than 8 channels in the
+    channels-last layout, on CPUs with AVX2 and without AVX-512.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
+        super().__init__(channels_in, channels_out, 1, stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, columns = self.stride
+        return conv2d(x[:, :, ::rows, ::columns], self.weight)
 
 
 def convolution(channels_in: int, channels_out: int, size: int = 3, stride: int = 1) -> nn.Conv2d:

@@ -1,0 +1,1 @@
+"""The pages: a run becomes one article, runs become a comparison and an index."""

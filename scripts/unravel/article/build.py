@@ -1,0 +1,316 @@
+"""The article: a run's folder and the templates in report/ become one offline HTML file."""
+
+import base64
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from markupsafe import Markup
+
+from unravel import tables
+from unravel.article import graphs, pages, panels, references
+from unravel.config import flat
+from unravel.config.networks import BLOCKS
+from unravel.data.preparation import read_manifest
+from unravel.evidence import claims, freshness, provenance
+from unravel.evidence.lineage import find, read_records, trace
+from unravel.evidence.sources import sourced
+from unravel.files import InputError
+from unravel.run import Config, read_config, to_yaml
+from unravel.statistics import mean_interval
+from unravel.studies import FIGURES, STUDIES
+from unravel.studies.base import Figure
+
+MEDIA_TYPES = {"svg": "image/svg+xml", "pdf": "application/pdf", "png": "image/png", "csv": "text/csv"}
+ROWS_SHOWN, ROWS_PRINTED = 200, 40  # of the table behind a figure
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure's files, ready for the page, and the record of the job that drew it."""
+
+    slug: str
+    label: str
+    title: str
+    rule: str
+    original: bool
+    measured: bool
+    view_box: str
+    svg: Markup
+    downloads: dict[str, str]
+    table: pd.DataFrame
+    values: dict[str, Any]
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A section of the article; `needs` names the results without which it cannot be written."""
+
+    order: int
+    id: str
+    heading: str
+    needs: list[str]
+    template: str
+
+
+def write(run: Path, source: Path) -> str:
+    """The article on a run as HTML.
+
+    A figure, the claims or the checkpoints' records may be missing or damaged: where they would stand, the article says
+    which file it is and what makes it. Raises InputError without the config or the data's manifest, for a file in jobs/
+    that is no record of this version, and if report/ is not what it should be.
+    """
+    settings = read_config(run / "config.yaml")
+    manifest = read_manifest(run / "data" / settings.dataset.name / "manifest.json")
+    records = read_records(run / "jobs")
+    found, problems = read_results(run, settings, records)
+    judged, stated = found.get("claims", []), claims.read_all(settings)
+    citations = references.Citations(references.read(source / "references.bib"))
+    html = pages.template(source, "article.html").render(
+        config=settings,
+        config_yaml=to_yaml(settings),
+        changed=flat(settings.model_dump(mode="json", exclude_defaults=True)),
+        defaults=panels.default_settings(),
+        flat=flat,
+        run=run.as_posix(),
+        manifest=manifest,
+        networks=found.get("networks", {}),
+        figures={slug: found[slug] for slug in FIGURES if slug in found},
+        parts=parts(source, settings),
+        catalogue=catalogue(settings),
+        block_kinds=BLOCKS,
+        sections={slug: study.section for slug, (study, _) in FIGURES.items()},
+        problems=problems,
+        claims=judged,
+        claim={claim.id: claim for claim in judged},
+        criteria={claim.id: claim.criterion for claim in stated},
+        paper={claim.id: claim.paper for claim in stated},
+        sensitivity=claims.sensitivity,
+        cards=checkpoint_cards(run, records),
+        records=records,
+        pipeline=graphs.graph(records, records, graphs.by_script) if records else None,
+        freshness=freshness.summary(run, settings, records),
+        masthead=masthead(records),
+        inputs_of=lambda record: trace(record, records),
+        origin_of=lambda file: panels.origin(file, settings.dataset.source),
+        panel_of=lambda picture: panels.panel(f"figures/{picture.slug}", settings, records),
+        distinct=lambda key: distinct(records, key),
+        seconds_by_kind=seconds_by_kind(records),
+        bytes_written=sum(file["bytes"] for record in records.values() for file in record["outputs"].values()),
+        cite=citations.cite,
+        citations=citations,
+        script=Markup("\n".join(path.read_text(encoding="utf-8") for path in sorted(source.glob("*.js")))),
+        rows_shown=ROWS_SHOWN,
+        rows_printed=ROWS_PRINTED,
+    )
+    if records and judged:
+        inside = provenance.to_html(provenance.build(run, html))
+        html = f"{inside}\n</body>".join(html.rsplit("</body>", 1))
+    return html
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A figure of this report or of the paper; one without a slug was not attempted, and the note says why."""
+
+    label: str
+    title: str
+    note: str
+    original: bool
+    slug: str | None = None
+
+
+def catalogue(settings: Config) -> list[Entry]:
+    """Every figure of this report, in its order, and every figure of the paper (arXiv 1605.06431)."""
+    entries = []
+    for study in STUDIES.values():
+        if study.not_attempted:
+            entries.append(Entry(*study.not_attempted, original=True))
+        elif (figure := study.figure) and study.told(settings):
+            entries.append(Entry(figure.label, figure.title, figure.note, figure.original, figure.slug))
+    return entries
+
+
+def parts(source: Path, settings: Config) -> list[Part]:
+    """The article's parts in their order: the page's own, as report/parts.yaml has them, and the studies'."""
+    own = yaml.safe_load((source / "parts.yaml").read_text(encoding="utf-8"))
+    found = [Part(**part, template=f"sections/{part['id'].replace('-', '_')}.html") for part in own]
+    for study in STUDIES.values():
+        if study.has("section.html") and study.told(settings):
+            template = f"{study.name}/section.html"
+            found.append(Part(study.order, study.section, study.title, list(study.results), template))
+    return sorted(found, key=lambda part: part.order)
+
+
+def read_results(
+    run: Path, settings: Config, records: Mapping[str, dict[str, Any]]
+) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
+    """What the article's sections need, by name: "claims", "networks", and each figure by its slug.
+
+    What cannot be read is in the second dictionary instead: {"label", "problem": one line, "command": what makes it}.
+    """
+    readers: dict[str, tuple[str, str, Callable[[], Any]]] = {
+        "claims": ("The verdicts", "claims", lambda: read_claims(run / "claims.json")),
+        "networks": (
+            "The networks",
+            "all",
+            lambda: {name: network_summary(run, name, settings.seeds, records) for name in settings.networks},
+        ),
+    }
+    for slug, (study, figure) in FIGURES.items():
+        if study.not_attempted is None and study.told(settings):
+            label, rule = f"{figure.label}. {figure.title}", f"figure_{figure.number}"
+            readers[slug] = (label, rule, partial(read_picture, run, figure, records))
+    found, problems = {}, {}
+    for name, (label, rule, read) in readers.items():
+        try:
+            found[name] = read()
+        except InputError as error:
+            command = f"snakemake {rule} --cores all --configfile {run.as_posix()}/config.yaml"
+            problems[name] = {"label": label, "problem": str(error), "command": command}
+    return found, problems
+
+
+def distinct(records: Mapping[str, Mapping[str, Any]], key: str) -> list[tuple[Any, int]]:
+    """The values that records have under a key, each once, with how many records have it; the most frequent first.
+
+    Which files of the code a job imported is left out: it differs from script to script.
+    """
+    found: dict[str, int] = {}
+    for record in records.values():
+        text = json.dumps({name: part for name, part in record[key].items() if name != "modules"}, sort_keys=True)
+        found[text] = found.get(text, 0) + 1
+    return [(json.loads(text), n) for text, n in sorted(found.items(), key=lambda item: -item[1])]
+
+
+def seconds_by_kind(records: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """Seconds of all jobs together, by what they make: data, checkpoints, measurements, figures, claims."""
+    found: dict[str, float] = {}
+    for name, record in records.items():
+        kind = name.partition("/")[0]
+        found[kind] = found.get(kind, 0) + record["seconds"]
+    return found
+
+
+def masthead(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What the head of the page says of the jobs together: commits, uncommitted changes, the end, and seconds in all.
+
+    SOURCE_DATE_EPOCH (seconds since 1970), if set, stands in for the end of the last job; without jobs there is none.
+    Raises InputError if it is no such number.
+    """
+    ended = max(map(_end, records.values()), default=None)
+    if epoch := os.environ.get("SOURCE_DATE_EPOCH"):
+        try:
+            ended = datetime.fromtimestamp(int(epoch), UTC)
+        except (ValueError, OverflowError) as error:
+            raise InputError(f"SOURCE_DATE_EPOCH: '{epoch}' is no number of seconds since 1970; unset it") from error
+    codes = [record["code"] for record in records.values()]
+    return {
+        "commits": sorted({code["commit"] for code in codes if code["commit"]}),
+        "dirty": any(code["dirty"] for code in codes),
+        "ended": ended,
+        "seconds": sum(record["seconds"] for record in records.values()),
+    }
+
+
+def _end(record: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(record["started"]) + timedelta(seconds=record["seconds"])
+
+
+def network_summary(run: Path, name: str, seeds: tuple[int, ...], records: Mapping[str, Any]) -> dict[str, Any]:
+    """A network's size, test error over seeds, training time and speed, from its checkpoints' job records."""
+    jobs = [find(records, f"checkpoints/{name}/seed{seed}") for seed in seeds]
+    rates = [job["facts"]["images_per_second"] for job in jobs if job["facts"]["images_per_second"]]
+    found = {
+        "facts": {
+            "parameters": jobs[0]["facts"]["parameters"],
+            "test_error_percent": mean_interval([job["facts"]["test_error_percent"] for job in jobs]),
+            # none where a killed job had only its outputs left to write
+            "images_per_second": sum(rates) / len(rates) if rates else None,
+        },
+        "seconds": sum(job["seconds"] for job in jobs) / len(jobs),
+    }
+    known = sourced(found, f"jobs/checkpoints/{name}/seed*.json", "checkpoints")
+    return {**known["facts"], "seconds": known["seconds"]}
+
+
+def read_claims(path: Path) -> list[claims.Judged]:
+    """The judged claims, whose values know where they stand. Raises InputError as `claims.read_judged` does."""
+    return [
+        claim.model_copy(update={"values": sourced(claim.values, path.name, "job-claims", f"{place}.values")})
+        for place, claim in enumerate(claims.read_judged(path))
+    ]
+
+
+def checkpoint_cards(run: Path, records: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is known of each checkpoint: its job's record, its file, and whether the file is still there."""
+    cards = []
+    for name, record in records.items():
+        if name.startswith("checkpoints/"):
+            path, output = next(item for item in record["outputs"].items() if item[0].endswith(".safetensors"))
+            cards.append(
+                {
+                    "name": name.removeprefix("checkpoints/"),
+                    "path": path,
+                    **output,
+                    "here": (run / name).with_suffix(".safetensors").is_file(),
+                    "record": record,
+                }
+            )
+    return cards
+
+
+def read_picture(run: Path, figure: Figure, records: Mapping[str, dict[str, Any]]) -> Picture:
+    """Read a figure's files. Raises InputError if one is missing or damaged."""
+    slug = figure.slug
+    path = run / "figures" / slug
+    try:
+        contents = {suffix: path.with_suffix(f".{suffix}").read_bytes() for suffix in MEDIA_TYPES}
+        values = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        # names are text, also what pandas takes for a missing value ("null")
+        table = pd.read_csv(path.with_suffix(".csv"), dtype=tables.TEXT, keep_default_na=False)
+    except FileNotFoundError as error:
+        raise InputError(f"{error.filename}: is missing; draw the figure again") from error
+    except ValueError as error:  # of json and of pandas
+        raise InputError(f"{path}: its csv or json is damaged ({error}); draw the figure again") from error
+    view_box, svg = inline_svg(contents["svg"].decode(errors="replace"), slug)
+    return Picture(
+        slug=slug,
+        label=figure.label,
+        title=figure.title,
+        rule=f"figure_{figure.number}",
+        original=figure.original,
+        measured=figure.measured,
+        view_box=view_box,
+        svg=svg,
+        downloads={
+            suffix: f"data:{MEDIA_TYPES[suffix]};base64,{base64.b64encode(content).decode()}"
+            for suffix, content in contents.items()
+        },
+        table=table,
+        values=sourced(values, f"figures/{slug}.json", f"origin-{slug}"),
+        record=find(records, f"figures/{slug}"),
+    )
+
+
+def inline_svg(text: str, slug: str) -> tuple[str, Markup]:
+    """The view box and the content of a matplotlib SVG, made fit for a page.
+
+    Ids get the figure's prefix (an id may be there once on a page, and figures share most of theirs), and black becomes
+    the page's text colour, so that a dark page stays readable. Raises InputError if it is no SVG with a view box.
+    """
+    parts = re.search(r'<svg[^>]*viewBox="([^"]+)"[^>]*>(.*)</svg>', text, re.DOTALL)
+    if parts is None:
+        raise InputError(f"figure {slug}: the svg has no viewBox; draw the figure again")
+    content = re.sub(r"<metadata>.*?</metadata>", "", parts[2], flags=re.DOTALL)
+    content = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{slug}-", content)
+    return parts[1], Markup(content.replace("#000000", "currentColor"))

@@ -1,0 +1,1 @@
+"""What jobs cost, and what a cluster is asked for."""

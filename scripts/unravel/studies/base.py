@@ -1,0 +1,180 @@
+"""What a study is, as data. Each folder beside this file holds one; docs/adding-a-study.md says how to add another.
+
+    __init__.py    STUDY, an object of the class below
+    settings.py    its section of the config
+    measure.py     a network, data, settings and a generator -> tables; the only part that may import torch
+    figure.py      tables -> a drawing, the table behind it, and what its caption says
+    values.py      tables -> named values per seed, which claims are decided by
+    claims.yaml    the paper's claims, with their criteria
+    section.html   its section of the article
+
+A study has those parts that it needs, and knows other studies only by their tables.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unravel.config import NetworkSettings, Settings
+
+if TYPE_CHECKING:  # the config of a run is made of the studies' sections, so it stands above them
+    from unravel.run import Config
+
+FOLDER = Path(__file__).parent
+
+
+class StudySettings(Settings):
+    """A study's section of the config."""
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The networks that it names."""
+        return ()
+
+    def check(self, key: str, networks: Mapping[str, NetworkSettings]) -> None:
+        """Raise ValueError if the study, whose section is called `key`, cannot be made of the networks it names."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a job's cost depends on: multiply-adds of a forward pass, blocks, and images.
+
+    random_blocks: the network was trained on random blocks.
+    """
+
+    forward: int
+    blocks: int
+    train: int
+    test: int
+    random_blocks: bool
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a measurement costs.
+
+    multiply_adds: of one job, if nothing were shared. shared: what is left of it where lesions share their prefixes.
+    backward_images: images whose graph is kept for a backward pass at once; None where there is none.
+    """
+
+    multiply_adds: Callable[["Config", Size], float]
+    shared: float = 1.0
+    backward_images: Callable[["Config"], int] | None = None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a study measures: one job per network and seed, or per network alone where no trained network is needed.
+
+    tables: columns of each table, by the ending of its file: <network>-seed<k>[.<ending>].csv.
+    networks: those that it is made of; where none is trained, any names of cases.
+    decides: the settings that decide its tables, beside checkpoint and data; they are also the arguments of a
+    `measure` without a trained network. They are nested as in the config.
+    message: what Snakemake's plan says.
+    lesions: scripts/lesion.py offers it for networks of a user's own.
+    random_key: the number that its random draws are keyed by; not given, it follows from the study's name.
+    """
+
+    tables: Mapping[str, tuple[str, ...]]
+    networks: Callable[["Config"], Sequence[str]]
+    decides: Callable[["Config", str], dict[str, Any]]
+    message: str
+    trained: bool = True
+    cost: Cost | None = None
+    lesions: bool = False
+    random_key: int | None = None
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure: `label` is how the text calls it, `slug` names its files, `number` its rule and `make figure FIG=`.
+
+    note: how it relates to the paper's figure. original: the paper has it too. measured: it depends on data.
+    shows: the networks in it, none for a figure without; None if the run does not want it.
+    inputs: keys of the studies whose tables it is drawn from, "histories" of trainings, or the "manifest" of the data.
+    drawn_by: the study whose figure.py draws it, if not its own.
+    """
+
+    number: str
+    label: str
+    title: str
+    slug: str
+    note: str
+    shows: Callable[["Config"], Sequence[str] | None]
+    inputs: tuple[str, ...]
+    original: bool = True
+    measured: bool = True
+    drawn_by: str = ""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study. `name` is its folder's, `key` that of its section in the config and of its folder of measurements.
+
+    order: its place in the article and among the claims, where the page's own parts have places too.
+    title: heading of its section. settings: what its section is by default; a study with such a default of its own is
+    made unless the config says otherwise. needs: results without which its section cannot be written; its own figure
+    if not given. core: a run's report is about this study, so that a run without it has no report.
+    not_attempted: label, title and reason of an entry in the list of the paper's figures that the report does not show.
+    """
+
+    order: int
+    title: str
+    settings: StudySettings | None = None
+    settings_title: str = ""
+    measurement: Measurement | None = None
+    figure: Figure | None = None
+    needs: tuple[str, ...] = ()
+    core: bool = False
+    not_attempted: tuple[str, str, str] | None = None
+    key: str = ""
+    name: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """Where its parts lie."""
+        return FOLDER / self.name
+
+    def has(self, part: str) -> bool:
+        """Whether it has a part, such as `values.py`."""
+        return (self.folder / part).is_file()
+
+    def module(self, part: str) -> str:
+        """The name to import a part by, such as `measure`."""
+        return f"{__package__}.{self.name}.{part}"
+
+    @property
+    def section(self) -> str:
+        """The anchor of its section in the article."""
+        return self.name.replace("_", "-")
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The results without which its section cannot be written."""
+        return self.needs or ((self.figure.slug,) if self.figure else ())
+
+    def told(self, config: "Config") -> bool:
+        """Whether a run's report and claims are about it: the paper's studies always, others if the run makes them."""
+        figure = self.figure
+        return self.settings is None or figure is None or figure.original or figure.shows(config) is not None
+
+    def stem(self, network: str, seed: int | str) -> str:
+        """A job of its measurement, by its place below `measurements/` and `jobs/measurements/`, without a suffix."""
+        assert self.measurement is not None
+        return f"{self.key}/{network}-seed{seed}" if self.measurement.trained else f"{self.key}/{network}"
+
+    def table_names(self, network: str, seed: int | str) -> dict[str, str]:
+        """The files of one job below `measurements/`, by their ending."""
+        assert self.measurement is not None
+        stem = self.stem(network, seed)
+        return {ending: f"{stem}.{ending}.csv" if ending else f"{stem}.csv" for ending in self.measurement.tables}
+
+    @property
+    def random_key(self) -> int:
+        """The number that keeps its random draws apart from those of other studies."""
+        assert self.measurement is not None
+        if self.measurement.random_key is not None:
+            return self.measurement.random_key
+        return int.from_bytes(hashlib.sha256(self.name.encode()).digest()[:4])

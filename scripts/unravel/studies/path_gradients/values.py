@@ -1,0 +1,136 @@
+"""What the gradient by path length says in numbers: for the figure's caption, and for claims."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from unravel.engine.combinatorics import counts_by_length
+from unravel.statistics import exponential_decay, shortest_range
+from unravel.studies import paper
+from unravel.studies.deciding import Evidence, Statistic, Values
+from unravel.studies.paper import in_proportion
+
+FITTED = (1, 40)  # lengths over which the decay is fitted, of the paper's 54
+
+
+def by_length(sampled: pd.DataFrame, exact: pd.DataFrame, paths: pd.Series) -> pd.DataFrame:
+    """One row per BN mode and length: mean norms over samples, batches and seeds, and shares that sum to one.
+
+    estimated_share is the paper's: number of paths times mean norm of a sampled one. exact_share takes the norm of the
+    sum over all paths of that length instead.
+    """
+    keys = ["batch_norm", "length"]
+    table = pd.DataFrame(
+        {
+            "log10_mean_norm": sampled.groupby(keys).log10_norm.agg(_log10_mean),
+            "log10_exact_norm": exact.groupby(keys).log10_norm.agg(_log10_mean),
+            "cosine_up_to": exact.groupby(keys).cosine.mean(),
+            "norm_ratio_up_to": exact.groupby(keys).norm_ratio.mean(),
+        }
+    ).reset_index()
+    table["share_of_paths"] = table.length.map(paths / paths.sum())
+    estimated = table.log10_mean_norm + np.log10(table.length.map(paths))
+    for column, logs in (("estimated_share", estimated), ("exact_share", table.log10_exact_norm)):
+        weight = 10 ** (logs - logs.groupby(table.batch_norm).transform("max"))
+        table[column] = weight / weight.groupby(table.batch_norm).transform("sum")
+    return table
+
+
+def _log10_mean(logs: pd.Series) -> float:
+    """Log10 of the mean of numbers given as log10, which may be far below what a float holds."""
+    top = logs.max()
+    return float(top + np.log10((10 ** (logs - top)).mean())) if np.isfinite(top) else top
+
+
+def summary(table: pd.DataFrame, sampled: pd.DataFrame, exact: pd.DataFrame, paths: pd.Series) -> dict[str, Any]:
+    """Per BN mode: the decay of a path's gradient, and which lengths carry the gradient, estimated and exact."""
+    modes = {}
+    blocks = int(paths.index.max())
+    fitted_lengths = FITTED[0], max(2, in_proportion(FITTED[1], blocks))
+    papers_range = in_proportion(paper.GRADIENT_RANGE[0], blocks), in_proportion(paper.GRADIENT_RANGE[1], blocks)
+    for mode, rows in table.groupby("batch_norm"):
+        by = rows.set_index("length")
+        fitted = by.loc[fitted_lengths[0] : fitted_lengths[1]]
+        slope, r_squared = exponential_decay(fitted.index, fitted.log10_mean_norm)
+        modes[str(mode)] = {
+            "decades_per_block": slope,
+            "r_squared": r_squared,
+            **{
+                f"{kind}_{name}": value
+                for kind in ("estimated", "exact")
+                for name, value in _range(by[f"{kind}_share"], paths, papers_range).items()
+            },
+            "explained_at": (by.cosine_up_to >= 0.99).idxmax(),
+        }
+    return {
+        "modes": modes,
+        "network": sampled.network.iloc[0],
+        "seeds": sorted(sampled.seed.unique().tolist()),
+        "samples_per_length": int(sampled.groupby(["seed", "batch_norm", "batch", "length"]).size().max()),
+        "batches": int(exact.batch.max()),
+        "largest_full_error": exact.full_error.max(),
+        "fitted": fitted_lengths,
+        "papers_range": papers_range,
+    }
+
+
+def _range(share: pd.Series, paths: pd.Series, papers_range: tuple[int, int]) -> dict[str, Any]:
+    first, last = shortest_range(share, 0.95)
+    return {
+        "first_length": first,
+        "last_length": last,
+        "percent_of_paths": 100 * paths.loc[first:last].sum() / paths.sum(),
+        "percent_in_papers_range": 100 * share.loc[papers_range[0] : papers_range[1]].sum(),
+    }
+
+
+def gradient_values(evidence: Evidence, network: str) -> Iterator[Values]:
+    """Gradient by path length, BN in train mode."""
+    sampled, exact = _tables(evidence)
+    paths = pd.Series(counts_by_length(int(exact.length.max())), dtype=float)
+    for seed in evidence.seeds:
+        of_seed, exact_of_seed = sampled[sampled.seed == seed], exact[exact.seed == seed]
+        table = by_length(of_seed, exact_of_seed, paths)
+        mode = summary(table, of_seed, exact_of_seed, paths)["modes"]["train"]
+        yield {
+            "decades_per_block": mode["decades_per_block"],
+            "r_squared": mode["r_squared"],
+            "percent_5_to_17": mode["estimated_percent_in_papers_range"],
+            "exact_percent_5_to_17": mode["exact_percent_in_papers_range"],
+        }
+
+
+def _tables(evidence: Evidence) -> tuple[pd.DataFrame, pd.DataFrame]:
+    networks = evidence.networks["gradients"]
+    return evidence.table("gradients", networks, "sampled"), evidence.table("gradients", networks, "exact")
+
+
+def unravelled_sum_values(evidence: Evidence, network: str) -> Iterator[Values]:
+    """A small linear residual network against the sum over its explicit paths, and the measured gradient check."""
+    _, exact = _tables(evidence)
+    yield {"forward_error": linear_sum_error(blocks=8, seed=0), "gradient_error": float(exact.full_error.max())}
+
+
+def linear_sum_error(blocks: int, seed: int) -> float:
+    """Relative difference in float64 of a linear residual network's output and the sum over its 2^n paths (Eq. 1-6)."""
+    random = np.random.default_rng(seed)
+    matrices = random.normal(size=(blocks, 4, 4)) / 2
+    start = recursive = random.normal(size=4)
+    for matrix in matrices:
+        recursive = recursive + matrix @ recursive
+    total = np.zeros(4)
+    for path in itertools.product((False, True), repeat=blocks):
+        term = start
+        for matrix in itertools.compress(matrices, path):
+            term = matrix @ term
+        total += term
+    return float(np.linalg.norm(total - recursive) / np.linalg.norm(recursive))
+
+
+STATISTICS = {
+    "gradient": Statistic(gradient_values, study="gradients"),
+    "unravelled_sum": Statistic(unravelled_sum_values, study="gradients"),
+}

@@ -1,0 +1,27 @@
+"""Figure 7 of the paper: which share of the paths of each length is left after deleting blocks."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from unravel import tables
+from unravel.studies import style
+
+COLUMNS = ("deleted_blocks", "length", "fraction_left")
+LINES = (("#0072B2", "-"), ("#D55E00", (0, (4, 1.5))), ("#009E73", (0, (1, 1))), ("#CC79A7", (0, (4, 1, 1, 1))))
+
+
+def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
+    """Draw one measurements/paths table."""
+    table = tables.read(inputs, COLUMNS)
+    table = table[table.deleted_blocks > 0]
+    with style.axes(height=2.8) as (figure, panel):
+        for (deleted, rows), (colour, dash) in zip(table.groupby("deleted_blocks"), LINES, strict=False):
+            panel.plot(rows.length, rows.fraction_left, color=colour, linestyle=dash, label=f"{deleted} deleted")
+        panel.set_xlabel("path length")
+        panel.set_ylabel("share of paths left")
+        panel.set_ylim(0, 1.02)
+        panel.set_xlim(0, table.length.max())
+        figure.legend(loc="outside upper center", ncols=4)
+        style.note_run(figure, scale)
+        values = {"blocks": int(table.length.max()), "deleted": sorted(table.deleted_blocks.unique().tolist())}
+        return style.Drawing(figure, table, values)

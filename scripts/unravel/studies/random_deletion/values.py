@@ -1,0 +1,45 @@
+"""What random deletions say in numbers: for the figure's caption, and for claims."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from unravel.statistics import largest_jump, rank_correlation
+from unravel.studies.deciding import Evidence, Statistic, Values
+from unravel.studies.paper import in_proportion
+
+
+def summary(table: pd.DataFrame) -> dict[str, Any]:
+    """Per network: median error by number of deletions, how steadily it grows, and its largest step."""
+    networks = {}
+    for network, rows in table.groupby("network"):
+        medians = rows.groupby("deleted_blocks").error_percent.median()
+        networks[str(network)] = {
+            "median_error_percent": medians.to_dict(),
+            "rank_correlation": rank_correlation(medians.index, medians),
+            "largest_jump_points": largest_jump(medians),
+        }
+    return {
+        "networks": networks,
+        "seeds": sorted(table.seed.unique().tolist()),
+        "draws": int(table.draw.max()),
+        "most": int(table.deleted_blocks.max()),
+    }
+
+
+def random_deletion_values(evidence: Evidence, network: str) -> Iterator[Values]:
+    """Several deletions at once: how steadily the median error grows."""
+    table = evidence.table("random_deletions", [network])
+    papers_number = in_proportion(10, evidence.blocks[network])
+    for _, rows in table.groupby("seed"):
+        values = summary(rows)["networks"][network]
+        yield {
+            "rank_correlation": values["rank_correlation"],
+            "largest_jump_points": values["largest_jump_points"],
+            "error_percent_at_10": values["median_error_percent"].get(papers_number, math.nan),
+        }
+
+
+STATISTICS = {"random_deletion": Statistic(random_deletion_values, study="random_deletions")}

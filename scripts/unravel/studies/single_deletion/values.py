@@ -1,0 +1,67 @@
+"""What single deletions say in numbers: for the figure's caption, and for claims."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from unravel.statistics import increase_after_deletion, mean_interval
+from unravel.studies.deciding import Evidence, Statistic, Values
+
+
+def summary(deleted: pd.DataFrame) -> dict[str, Any]:
+    """Per network: the intact error over seeds, and the increase after a deletion, downsampling blocks apart."""
+    networks = {}
+    for network, rows in deleted.groupby("network"):
+        ordinary = rows[~rows.downsampling].increase_points
+        halving = rows[rows.downsampling]
+        networks[str(network)] = {
+            "intact_error_percent": mean_interval(rows.groupby("seed").intact_error_percent.first()),
+            "blocks": int(rows.deleted_position.nunique()),
+            "lowest_error_percent": rows.error_percent.min(),
+            "highest_error_percent": rows.error_percent.max(),
+            "mean_increase_points": rows.increase_points.mean(),
+            "median_increase_points": rows.increase_points.median(),
+            "highest_increase_points": rows.increase_points.max(),
+            "worst_position": rows.groupby("deleted_position").error_percent.mean().idxmax(),
+            "ordinary_median_increase_points": ordinary.median(),
+            "ordinary_p90_increase_points": ordinary.quantile(0.9),
+            "downsampling_positions": sorted(set(halving.deleted_position.tolist())),
+            "downsampling_mean_increase_points": halving.increase_points.mean() if len(halving) else None,
+        }
+    return {
+        "networks": networks,
+        "seeds": sorted(deleted.seed.unique().tolist()),
+        "chance_error_percent": deleted.chance_error_percent.iloc[0],
+    }
+
+
+def single_deletion_values(evidence: Evidence, network: str) -> Iterator[Values]:
+    """Single deletions of one network: how far they are from chance, and from the intact network."""
+    table = increase_after_deletion(evidence.table("deletions", [network]))
+    for _, rows in table.groupby("seed"):
+        ordinary, halving = rows[~rows.downsampling].increase_points, rows[rows.downsampling].increase_points
+        p90 = float(ordinary.quantile(0.9))
+        yield {
+            "blocks": len(rows),
+            "percent_at_chance": 100 * float((rows.error_percent >= 0.8 * rows.chance_error_percent).mean()),
+            "median_increase_points": float(ordinary.median()),
+            "p90_increase_points": p90,
+            "downsampling_above_p90_points": float(halving.min()) - p90 if len(halving) else math.nan,
+            "mean_increase_points": float(rows.increase_points.mean()),
+            "mean_downsampling_increase_points": float(halving.mean()),
+        }
+
+
+def imagenet_values(evidence: Evidence, network: str) -> Iterator[Values]:
+    """Single deletions of the network in Figure 4, where the images are ImageNet's."""
+    shown = evidence.networks["imagenet_deletion"]
+    if evidence.source == "imagenet" and shown:
+        yield from single_deletion_values(evidence, shown[0])
+
+
+STATISTICS = {
+    "single_deletion": Statistic(single_deletion_values, study="deletions"),
+    "imagenet": Statistic(imagenet_values),
+}

@@ -1,0 +1,35 @@
+"""Figure 1: a residual network of three blocks, unraveled into all its paths."""
+
+from unravel.studies.base import Figure, Measurement, Study
+
+BLOCKS = 3  # of the networks that the paper's Figures 1 and 2 draw, whatever the run's own are
+CASES: dict[str, dict[str, object]] = {
+    "residual-intact": {"network": "residual", "blocks": BLOCKS, "deleted": []},
+    "residual-without-block-2": {"network": "residual", "blocks": BLOCKS, "deleted": [2]},
+    "plain-without-block-2": {"network": "plain", "blocks": BLOCKS, "deleted": [2]},
+}
+
+COLUMNS = ("network", "deleted", "path", "branches", "length", "left")
+
+STUDY = Study(
+    order=30,
+    key="single_paths",
+    title="The idea in one picture",
+    measurement=Measurement(
+        tables={"": COLUMNS},
+        networks=lambda _: list(CASES),
+        decides=lambda _, case: CASES[case],
+        message="List the paths of a small network, {network}",
+        trained=False,
+    ),
+    figure=Figure(
+        number="1",
+        label="Figure 1",
+        title="A residual network, unraveled",
+        slug="unraveled-view",
+        note="Redrawn from lists of paths.",
+        shows=lambda config: ["residual-intact"] if config.whole else None,
+        inputs=("single_paths",),
+        measured=False,
+    ),
+)

@@ -1,0 +1,1 @@
+"""Trainings: the loop, its steps, what it saves, and where it computes."""

@@ -1,0 +1,174 @@
+"""The article of a run of which something is missing, damaged, odd or old: a placeholder or one clear line."""
+
+import json
+import shutil
+
+import pytest
+from article_helpers import ROOT, RUN, dangling, figures, ids, parse, sections
+
+from unravel.article import build
+from unravel.files import InputError
+
+
+@pytest.fixture
+def run(folder, tmp_path):
+    """A copy of the run, to be spoilt."""
+    return shutil.copytree(RUN, tmp_path / "tiny")
+
+
+def written(run):
+    return parse(build.write(run, ROOT / "report"))
+
+
+def headings(page):
+    return [heading.words for heading in page.all("h1", "h2")]
+
+
+def change_json(path, change):
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "jobs/figures/single-deletion.json",
+        *[f"figures/single-deletion.{s}" for s in ("svg", "pdf", "png", "csv", "json")],
+    ],
+)
+def test_instead_of_a_figure_that_lacks_a_file_the_article_says_which_and_what_makes_it(run, page, name):
+    (run / name).unlink()
+    partial = written(run)
+    placeholder = figures(partial)["single-deletion"]
+    assert placeholder.attributes["class"] == "figure placeholder"
+    assert "Figure 3. Test error after deleting each block in turn: not in this report." in placeholder.words
+    assert f"{name.removeprefix('figures/')}: is missing" in placeholder.words
+    assert placeholder.all("code")[0].text == f"snakemake figure_3 --cores all --configfile {run}/config.yaml"
+    assert headings(partial) == headings(page)
+    assert figures(partial).keys() == figures(page).keys()
+    # the abstract needs the same numbers, and nothing else does
+    (abstract,) = sections(partial)["abstract"].all("figure")
+    assert "Figure 3. Test error" in abstract.words
+    assert dangling(partial) == set()
+    assert len(ids(partial)) == len(set(ids(partial)))
+    assert len([one for one in partial.all("figure") if "placeholder" in one.attributes["class"]]) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("figures/reordering.svg", "<svg></svg>", "the svg has no viewBox"),
+        ("figures/reordering.json", "{", "its csv or json is damaged"),
+        ("figures/reordering.csv", "", "its csv or json is damaged"),
+    ],
+)
+def test_a_damaged_figure_is_a_placeholder(run, name, content, message):
+    (run / name).write_text(content)
+    assert message in figures(written(run))["reordering"].words
+
+
+def test_without_its_verdicts_a_run_shows_its_figures(run, page):
+    (run / "claims.json").unlink()
+    partial = written(run)
+    assert f"{run}/claims.json: cannot be read (No such file or directory)" in sections(partial)["claims"].words
+    assert "snakemake claims" in sections(partial)["claims"].words
+    assert all(figure.all("svg") for figure in figures(partial).values())
+    assert headings(partial) == headings(page)
+    assert dangling(partial) == set()
+
+
+def test_without_a_training_record_the_networks_are_a_placeholder(run):
+    (run / "jobs/checkpoints/vgg/seed1.json").unlink()
+    partial = written(run)
+    for name in ("networks", "checkpoints"):
+        assert "jobs/checkpoints/vgg/seed1.json: is missing" in sections(partial)[name].words
+    assert all(figure.all("svg") for figure in figures(partial).values())
+    assert dangling(partial) == set()
+
+
+def test_a_run_of_which_only_config_and_data_are_left_names_everything_it_lacks(run, page):
+    for name in ("figures", "jobs", "measurements", "checkpoints"):
+        shutil.rmtree(run / name)
+    (run / "claims.json").unlink()
+    partial = written(run)
+    assert headings(partial) == headings(page)
+    assert figures(partial).keys() == figures(page).keys()
+    assert all("is missing" in figure.words for figure in figures(partial).values())
+    assert dangling(partial) == set()
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "data/arrays/manifest.json"])
+def test_without_config_or_manifest_there_is_no_article(run, name):
+    (run / name).unlink()
+    with pytest.raises(InputError, match=name.replace(".", r"\.")) as caught:
+        build.write(run, ROOT / "report")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_checkpoint_is_said_on_its_card(run):
+    (run / "checkpoints/vgg/seed1.safetensors").unlink()
+    partial = written(run)
+    assert "No longer in the run's folder" in partial.by_id("card-vgg-seed1").words
+    assert "No longer in the run's folder" not in partial.by_id("card-resnet-seed1").words
+
+
+# --- odd tables -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("rows", "words"), [("", "Data: 0 rows"), ("a,1,2\n", "Data: 1 row")])
+def test_a_table_may_have_few_rows(run, rows, words):
+    (run / "figures/class-overview.csv").write_text("class,train_images,test_images\n" + rows)
+    figure = figures(written(run))["class-overview"]
+    assert words in [summary.words for summary in figure.all("summary")]
+    assert len(figure.all("tbody")[0].all("tr")) == len(rows.splitlines())
+
+
+def test_numbers_that_are_none_read_as_such(run):
+    text = (run / "figures/single-deletion.json").read_text()
+    values = json.loads(text, parse_float=lambda _: float("nan"))
+    (run / "figures/single-deletion.json").write_text(json.dumps(values))
+    (run / "figures/single-deletion.csv").write_text("network,error_percent\nresnet,\nresnet,nan\n")
+    section = sections(written(run))["single-deletion"]
+    assert "gives errors from n/a% to n/a%" in section.words
+    paragraphs = [paragraph.words for paragraph in section.all("p")]
+    assert not any("nan" in paragraph.split() for paragraph in paragraphs)
+    assert [row.words for row in section.all("tbody")[0].all("tr")] == ["resnet", "resnetnan"]
+
+
+def test_markup_in_results_stays_text(run):
+    planted = "<i>planted</i> & <b>"
+    change_json(run / "claims.json", lambda claims: claims[0].update(claim=planted, paper=planted))
+    record = run / "jobs/figures/single-deletion.json"
+    change_json(record, lambda record: record["hardware"].update(cpu=planted))
+    change_json(record, lambda record: record.update(command=f"python {planted}"))
+    (run / "figures/class-overview.csv").write_text(f'class,train_images\n"{planted}",1\n')
+    page = written(run)
+    # the article's own italics are letters and numbers of formulas
+    assert not [element for element in page.all("i", "b") if "planted" in element.text]
+    assert page.text.count(planted) >= 6
+
+
+# --- results of another version -------------------------------------------------------------------------------------
+
+
+def test_a_record_of_another_schema_is_refused_in_one_line(run):
+    change_json(run / "jobs/claims.json", lambda record: record.update(schema=0))
+    with pytest.raises(
+        InputError, match=r"claims\.json: is a job record of schema 0, this code reads schema 1"
+    ) as caught:
+        build.write(run, ROOT / "report")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"outputs": {}}'])
+def test_a_record_that_is_none_is_refused_in_one_line(run, content):
+    (run / "jobs/checkpoints/vgg/seed1.json").write_text(content)
+    with pytest.raises(InputError, match=r"seed1\.json: not a job record .* run its job again") as caught:
+        build.write(run, ROOT / "report")
+    assert "\n" not in str(caught.value)
+
+
+def test_verdicts_of_another_version_are_a_placeholder(run):
+    change_json(run / "claims.json", lambda claims: claims[0].update(shown=["gradient_error"]))
+    assert "claims.json: 0.shown:" in sections(written(run))["claims"].words

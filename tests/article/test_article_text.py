@@ -1,0 +1,325 @@
+"""What the article says: its order, its claims, its references, and that no result is typed by hand."""
+
+import json
+import re
+
+import pytest
+import yaml
+from article_helpers import ROOT, RUN, figures, ids, sections
+
+from unravel.article import build
+from unravel.run import read_config
+from unravel.studies.base import FOLDER
+
+SOURCE = ROOT / "report"
+SETTINGS = read_config(ROOT / "config" / "ci.yaml")
+CATALOGUE = build.catalogue(SETTINGS)
+TEMPLATES = sorted([*SOURCE.rglob("*.html"), *FOLDER.rglob("*.html")])
+
+# Digits that may stand in a template. All other numbers come from files, by way of template variables.
+ALLOWED = re.compile(
+    "|".join(
+        (
+            r"\b([Ff]igure|[Ss]ection|[Ee]quation|Extra figure)s? [\dA-C][a-c]?(\.\d)?( (to|and) \d)?",  # links
+            r"\bNIPS 2016\b|\bCIFAR-10\b|\bSHA-256\b|\b8x8 digits\b",  # names
+            r"\b[123]x[123]\b",  # sizes of convolutions and pooling, which are part of what the networks are
+            r"\b90th percentile|\b95% (t |Welch )?interval|\bat 95%",  # levels of statistics, as set in the code
+            r"\b95% of the (mass|gradient norm)|\bat least 0\.99\b",
+            r"\b2<sup>.*?</sup>",  # powers of two in formulas
+        )
+    )
+)
+
+
+def prose(template):
+    """The text of a template as its author typed it: outside of expressions, and the sentences inside of them."""
+    template = re.sub(r"{#.*?#}", "", template, flags=re.DOTALL)
+    literals = re.findall(r'"([^"\n]*)"', " ".join(re.findall(r"{[{%](.*?)[%}]}", template, re.DOTALL)))
+    outside = re.sub(r"{[{%].*?[%}]}", "", template, flags=re.DOTALL)
+    outside = re.sub(r"<(math|pre).*?</\1>", "", outside, flags=re.DOTALL)  # formulas and code
+    sentences = [literal for literal in literals if " " in literal and "%" not in literal]
+    return [re.sub(r"<[^>]*>", "", ALLOWED.sub("", part)) for part in (outside, *sentences)]
+
+
+def typed_numbers(template):
+    return [word for part in prose(template) for word in re.findall(r"\S*\d\S*", part)]
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_no_number_is_typed_by_hand(path):
+    assert typed_numbers(path.read_text(encoding="utf-8").rpartition("</head>")[2]) == []
+
+
+def test_figure_notes_hold_no_number():
+    assert [entry for entry in CATALOGUE if typed_numbers(f"{entry.title} {entry.note}")] == []
+
+
+@pytest.mark.parametrize(
+    ("sentence", "found"),
+    [
+        ("The error is 3.2 points.", ["3.2"]),
+        ("The error is {{ error }} points.", []),
+        ('{{ item("What?", "It fell by 7 points.", "single-deletion") }}', ["7"]),
+        ("<p>Figure 5a and section 4.1 of NIPS 2016 use 3x3 filters.</p>", []),
+        ("In figure 3, 9 of 10 layers", ["9", "10"]),
+    ],
+)
+def test_the_search_for_typed_numbers_finds_them(sentence, found):
+    assert typed_numbers(sentence) == found
+
+
+def test_every_number_from_a_file_names_the_file_and_the_key(page, folder):
+    linked = page.with_class("number")
+    assert len(linked) > 100
+    for link in linked:
+        file, _, key = link.attributes["title"].partition(": ")
+        shown, size = read_number(link.words)
+        assert abs(shown) == pytest.approx(abs(value_at(RUN, file, key)), abs=size), link.attributes["title"]
+        assert page.by_id(link.attributes["href"][1:])
+
+
+@pytest.mark.parametrize("name", ["single-deletion", "random-deletion", "path-gradients", "test-errors", "claims"])
+def test_results_are_linked_to_their_files(page, name):
+    anchor = "#job-claims" if name == "claims" else f"#origin-{name}"
+    assert len([link for link in page.with_class("number") if link.attributes["href"] == anchor]) >= 5
+
+
+def read_number(words):
+    """The number that a text begins with, in seconds if it is a time, and half a unit of its last digit."""
+    digits, power, unit = re.match(r"([-\d.,]+)(?:e([-+]\d+))?(?: (min|h)\b)?", words).groups()
+    scale = 10.0 ** int(power or 0) * {"min": 60, "h": 3600}.get(unit, 1)
+    return float(digits.replace(",", "")) * scale, 0.501 * scale * 10.0 ** -len(digits.partition(".")[2])
+
+
+def value_at(run, file, key):
+    """The number under a dotted key of a file, or the mean over files; a mean over seeds is none of a file's keys."""
+    found = [json.loads(path.read_text()) for path in run.glob(file)]
+    assert found, file
+    for name in key.removesuffix(".mean").split(".") if "*" in file else key.split("."):
+        found = [inner[int(name)] if isinstance(inner, list) else inner[name] for inner in found]
+    return sum(found) / len(found)
+
+
+# --- order ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_contents_are_the_headings_in_their_order(page):
+    listed = [(link.attributes["href"][1:], link.words) for link in page.all("nav")[0].all("a")]
+    main = page.by_id("article")
+    assert [(heading.attributes["id"], heading.words) for heading in main.all("h2")] == listed
+    assert len(page.all("h1")) == 1
+    assert main.children[0].tag == "h1"
+
+
+def test_the_article_reads_as_a_paper(page):
+    order = list(sections(page))
+    expected = [
+        "claims",
+        "abstract",
+        "unraveled-view",
+        "lost-paths",
+        "class-overview",
+        "networks",
+        "single-deletion",
+        "random-deletion",
+        "reordering",
+    ]
+    expected += [
+        "path-gradients",
+        "short-training",
+        "paths-left",
+        "stochastic-depth",
+        "robustness",
+        "exact-sum",
+        "discussion",
+    ]
+    expected += ["deviations", "methods", "reproduce", "checkpoints", "provenance", "checklist", "references"]
+    assert [name for name in order if name in expected] == expected
+
+
+def test_the_abstract_has_an_abstracts_length(page):
+    (paragraph,) = sections(page)["abstract"].all("p")
+    assert 150 <= len(paragraph.words.split()) <= 200
+
+
+def test_every_figure_is_mentioned_in_the_text_before_it_appears(page):
+    for name, section in sections(page).items():
+        for figure in section.all("figure"):
+            link = "#" + figure.attributes["id"]
+            before = section.all()[: section.all().index(figure)]
+            assert link in [element.attributes.get("href") for element in before], name
+
+
+def test_every_result_asks_says_what_was_done_and_what_would_change_our_mind(page):
+    for name in (
+        "single-deletion",
+        "random-deletion",
+        "reordering",
+        "path-gradients",
+        "short-training",
+        "stochastic-depth",
+    ):
+        strong = [element.words for element in sections(page)[name].all("strong")]
+        wanted = ["The question.", "What was done.", "What came out.", "What would have changed our mind."]
+        assert [words for words in strong if words in wanted] == wanted
+
+
+def test_every_formula_has_a_text_alternative(page):
+    assert len(page.all("math")) >= 3
+    for math in page.all("math"):
+        assert re.search(r"[a-zA-Z]", math.attributes["alttext"])
+        assert "\n" not in math.attributes["alttext"]
+
+
+# --- captions -------------------------------------------------------------------------------------------------------
+
+
+def test_a_caption_stands_alone(page):
+    for slug, figure in figures(page).items():
+        caption = figure.all("p")[1]
+        assert len(caption.words.split()) >= 40, slug
+        assert "(n = " in caption.words or "othing was measured" in caption.words, slug
+        (finding,) = caption.with_class("finding")
+        assert finding.words == figure.all("desc")[0].words
+
+
+def test_a_figure_and_its_claims_link_to_each_other(page):
+    claims = json.loads((RUN / "claims.json").read_text())
+    for claim in claims:
+        row = page.by_id(f"claim-{claim['id']}")
+        evidence = [link.attributes["href"] for link in row.all("td")[-1].all("a")]
+        assert evidence == ([f"#fig-{claim['figure']}"] if claim["figure"] else [])
+    for slug, figure in figures(page).items():
+        chips = figure.with_class("chips")[0]
+        linked = [link.attributes["href"] for link in chips.all("a")]
+        assert linked == [f"#fig-{slug}", *(f"#claim-{claim['id']}" for claim in claims if claim["figure"] == slug)]
+        conclusions = [line.words for line in figure.with_class("conclusion")]
+        assert len(conclusions) == len(linked) - 1
+        assert "tiny run: its numbers mean nothing" in chips.words
+
+
+# --- claims ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_claims_table_says_what_the_files_say(page):
+    claims = json.loads((RUN / "claims.json").read_text())
+    rows = page.by_id("table-claims").all("tbody")[0].all("tr")
+    assert [row.attributes["id"] for row in rows] == [f"claim-{claim['id']}" for claim in claims]
+    for row, claim in zip(rows, claims, strict=True):
+        text, paper, ours, difference, verdict = (cell.words for cell in row.all("td"))
+        assert text.startswith(claim["claim"])
+        assert claim["criterion"] in text
+        assert paper == f"{claim['paper']} ({claim['where']})"
+        assert re.match(rf"\S {claim['verdict']}(Figure|Extra|$)", verdict)  # a sign stands before the word
+        for name, value in claim["values"].items():
+            assert f"{claim['shown'][name]}: {value['mean']:.3g}" in ours
+        for name, stated in claim["paper_values"].items():
+            if name in claim["values"]:
+                assert f"{claim['shown'][name]}: {claim['values'][name]['mean'] - stated:+.3g}" in difference
+
+
+def test_the_first_paragraph_counts_the_verdicts(page):
+    claims = json.loads((RUN / "claims.json").read_text())
+    words = sections(page)["claims"].all("p")[0].words
+    assert f"Of the paper's {len(claims)} claims" in words
+    for verdict in ("partly supported", "not supported", "not tested"):
+        n = sum(claim["verdict"] == verdict for claim in claims)
+        assert re.search(rf"\b{n} \S {verdict}", words), verdict
+
+
+def test_firm_verdicts_are_counted(page):
+    rows = page.by_id("table-robustness").all("tbody")[0].all("tr")
+    firm = [row for row in rows if len({cell.words for cell in row.all("td")[:3]}) == 1]
+    assert f"Of {len(rows)} verdicts, {len(firm)} do not depend" in sections(page)["robustness"].words
+
+
+def test_the_discussion_names_every_doubted_claim_and_the_deviations_of_its_section(page):
+    claims = json.loads((RUN / "claims.json").read_text())
+    entries = page.by_id("doubted").all("li")
+    doubted = [claim for claim in claims if claim["verdict"] in ("partly supported", "not supported")]
+    assert len(doubted) > 2
+    sections_of = {"test-errors": "short-training"}
+    for entry, claim in zip(entries, doubted, strict=True):
+        assert entry.words.startswith(f"{claim['id']} is ")
+        assert f"{claim['verdict']}:" in entry.words
+        part = sections_of.get(claim["figure"], claim["figure"])
+        links = [link.attributes["href"][1:] for link in entry.all("a")]
+        linked = [name for name in links if name.startswith("deviation-")]
+        listed = sections(page)["deviations"].all("li")
+        biting = [one for one in listed if f"#{part}" in [link.attributes["href"] for link in one.all("a")]]
+        assert linked == [one.attributes["id"] for one in biting]
+
+
+# --- figures of the paper, deviations, checklist --------------------------------------------------------------------
+
+
+def test_every_figure_of_the_paper_is_listed_with_ours_or_why_not(page):
+    rows = [[cell.words for cell in row.all("td")] for row in page.by_id("table-figures").all("tbody")[0].all("tr")]
+    listed = {row[0]: row[2:] for row in rows}
+    assert {f"Figure {number}" for number in ("1", "2", "3", "4", "5a", "5b", "6", "7", "8")} <= set(listed)
+    assert [name for name, (here, _) in listed.items() if here == "not attempted"] == [
+        "Figure 4",
+        "Section 6, highway gates",
+    ]
+    assert all(note.startswith("Not attempted: ") for here, note in listed.values() if here == "not attempted")
+    assert {entry.slug for entry in CATALOGUE} - {None} == set(figures(page))
+
+
+def test_deviations_are_numbered_cited_and_say_what_they_do(page):
+    (entries,) = sections(page)["deviations"].all("ol")
+    numbers = {entry.attributes["id"]: number for number, entry in enumerate(entries.children, 1)}
+    outside = [
+        (link.attributes["href"][1:], link.words)
+        for name, section in sections(page).items()
+        if name != "deviations"
+        for link in section.all("a")
+        if link.attributes["href"].startswith("#deviation-")
+    ]
+    assert all(words == f"deviation {numbers[name]}" for name, words in outside)
+    assert {name for name, _ in outside} == set(numbers)
+    for entry in entries.children:
+        assert "Expected effect:" in entry.words
+        assert "Bites in:" in entry.words or " None: " in entry.words
+    assert "networks.resnet.channels is [4, 8, 16]" in entries.words
+    assert "training.epochs 1 (164)" in entries.words
+
+
+def test_the_checklist_answers_every_question_and_links_its_evidence(page):
+    rows = page.by_id("table-checklist").all("tbody")[0].all("tr")
+    assert len(rows) == 16
+    known = set(ids(page))
+    for row in rows:
+        answer, reason = row.all("td")
+        assert answer.words in ("Yes", "No", "NA")
+        assert len(reason.words.split()) >= 6
+        assert reason.all("a")
+        assert {link.attributes["href"][1:] for link in reason.all("a")} <= known
+    assert sections(page)["checklist"].words.count("replication attempt") == 1
+
+
+# --- references -----------------------------------------------------------------------------------------------------
+
+
+def test_references_are_numbered_as_they_are_cited(page):
+    cited = page.by_id("article").with_class("citation")
+    first = list(dict.fromkeys(link.attributes["href"][1:] for link in cited))
+    listed = [entry.attributes["id"] for entry in page.by_id("article").with_class("references")[0].children]
+    assert listed == first
+    assert {link.words for link in cited} == {str(number) for number in range(1, len(listed) + 1)}
+    assert all(int(link.words) == listed.index(link.attributes["href"][1:]) + 1 for link in cited)
+
+
+def test_every_reference_is_cited_or_is_the_article_itself(page):
+    keys = set(re.findall(r"^@\w+\{(.*),$", (SOURCE / "references.bib").read_text(encoding="utf-8"), re.MULTILINE))
+    assert {f"ref-{key}" for key in keys} - set(ids(page)) == {"ref-unravel"}
+
+
+def test_the_bibtex_to_copy_is_that_of_the_files(page):
+    bibtex = [block.all("code")[0].text for block in page.with_class("bibtex")]
+    known = (SOURCE / "references.bib").read_text(encoding="utf-8")
+    assert all(entry in known for entry in bibtex)
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert f"title = {{{citation['title']}}}" in bibtex[1]
+    assert f"version = {{{citation['version']}}}" in bibtex[1]
+    assert citation["authors"][0]["name"] in bibtex[1]
+    assert "eprint = {1605.06431}" in bibtex[0]

@@ -1,0 +1,289 @@
+"""The article in a real browser, opened from its file with the network off: what it shows, on screen and on paper.
+
+Validity is checked by what Chromium makes of the pages: nothing that it had to mend, ids, links, headings, names. The
+Nu checker says more; it needs Java and is called if VNU_JAR names its jar (npm: vnu-jar).
+"""
+
+import csv
+import io
+import itertools
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections import Counter
+from xml.etree import ElementTree
+
+import pytest
+from article_helpers import ROOT, RUN, parse
+from browser_helpers import BACKGROUND, DARK, LIGHT, NEEDS_CHROMIUM, PHONE, WIDE, unfold, violations
+from PIL import Image
+
+from unravel.article import build, comparison, overview
+from unravel.files import sha256
+
+pytestmark = NEEDS_CHROMIUM
+
+
+def printed(page, path):
+    page.pdf(path=path, prefer_css_page_size=True, print_background=True)
+    return subprocess.run(["pdftotext", "-layout", path, "-"], capture_output=True, text=True, check=True).stdout
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_is_small_and_shows_its_text_at_once(visit, finished_run):
+    assert (finished_run / RUN / "report.html").stat().st_size < 5e6
+    page = visit()
+    page.mouse.wheel(0, 100_000)  # all of it: whatever is loaded late is asked for now
+    page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length > 0")
+    assert page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime") < 1000
+
+
+@pytest.mark.parametrize("width", [WIDE, PHONE])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_is_accessible_and_fits(visit, scheme, width):
+    page = visit(width, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    contents, article = (page.locator(part).bounding_box() for part in ("nav", "main"))
+    below = contents["y"] + contents["height"] <= article["y"]
+    assert below or contents["x"] + contents["width"] <= article["x"]
+    unfold(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    # axe takes seconds for each thousand cells: of what all figures and jobs have in common, one of each is enough
+    page.locator("main :is(.figure, details) ~ details, .figure:not(#fig-single-deletion) details").evaluate_all(
+        "(folds) => folds.forEach((fold) => (fold.open = false))"
+    )
+    page.locator("main a[href^='#fig-']").first.focus()  # with a preview open
+    assert violations(page) == []
+
+
+@pytest.fixture(scope="module")
+def index(finished_run, tmp_path_factory):
+    """The page on all runs: three copies of the small run, one of which comes from another version."""
+    results = tmp_path_factory.mktemp("results")
+    for name in ("one", "other", "older"):
+        shutil.copytree(finished_run / RUN, results / name)
+    (results / "older/provenance.json").write_text("{}")
+    for name, verdict in (("one", "supported"), ("other", "not supported")):
+        config, claims = results / name / "config.yaml", results / name / "claims.json"
+        config.write_text(config.read_text().replace("scale: ci", "scale: demo"))
+        judged = json.loads(claims.read_text())
+        claims.write_text(json.dumps([judged[0] | {"verdict": verdict}, *judged[1:]]))
+    (results / "index.html").write_text(overview.write(results, ROOT / "report"), encoding="utf-8")
+    return results / "index.html"
+
+
+@pytest.mark.parametrize("width", [WIDE, PHONE])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_index_is_accessible_fits_and_leads_to_the_claims(visit, index, scheme, width):
+    page = visit(width, file=index, color_scheme=scheme)
+    assert page.evaluate(BACKGROUND) == {"light": LIGHT, "dark": DARK}[scheme]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("main li").count() == 2  # a run that cannot be read, and a disagreement
+    assert violations(page) == []
+    page.locator("#claim-decay td a").first.click()
+    page.wait_for_url("**/one/report.html#claim-decay")
+    assert page.locator("#claim-decay").is_visible()
+
+
+CONTRASTS = """() => {
+  const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  const seen = (colour, opacity) => {
+    canvas.globalAlpha = 1;
+    canvas.fillStyle = getComputedStyle(document.body).backgroundColor;
+    canvas.fillRect(0, 0, 1, 1);
+    canvas.globalAlpha = opacity;
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    const light = [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3).map((part) => part / 255)
+      .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * light[0] + 0.7152 * light[1] + 0.0722 * light[2] + 0.05;
+  };
+  const page = seen("transparent", 0);
+  const found = [];
+  for (const part of document.querySelectorAll(".picture svg :is(text, path, use)")) {
+    if (part.closest("defs, clipPath") || !part.getClientRects().length) continue;
+    const style = getComputedStyle(part);
+    for (const [paint, own] of [["fill", style.fillOpacity], ["stroke", style.strokeOpacity]]) {
+      if (style[paint] === "none" || style[paint].startsWith("url")) continue;
+      const opacity = style.opacity * own;
+      const [low, high] = [page, seen(style[paint], opacity)].sort((one, other) => one - other);
+      found.push({ kind: part.tagName, opacity, contrast: high / low, html: part.outerHTML.slice(0, 150) });
+    }
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_figures_stand_out_from_the_page(visit, scheme):
+    found = visit(color_scheme=scheme).evaluate(CONTRASTS)
+    texts = [one for one in found if one["kind"] == "text"]
+    marks = [one for one in found if one["kind"] != "text" and one["opacity"] == 1]  # bands and grids are faint
+    assert min(len(texts), len(marks)) > 100
+    assert [one for one in texts if one["contrast"] < 4.5] == []
+    assert [one for one in marks if one["contrast"] < 3] == []
+
+
+def test_without_javascript_everything_is_there_and_nothing_is_offered_that_needs_it(visit):
+    page = visit(java_script_enabled=False)
+    figures = page.locator("figure.figure")
+    assert figures.count() >= 11
+    for figure in figures.all():
+        assert figure.locator(".picture > svg").bounding_box()["height"] > 50
+        assert figure.locator("figcaption").is_visible()
+    for table in page.locator("main > section > .scroll table").all():
+        assert table.is_visible()
+    folded = figures.first.locator("details").first
+    assert not folded.locator("table").is_visible()
+    folded.locator("summary").click()
+    assert folded.locator("table").is_visible()
+    for needing in ("button", ".explorer", ".theme", "output"):
+        assert not any(part.is_visible() for part in page.locator(needing).all()), needing
+
+
+def test_parts_have_names_ids_and_places(visit):
+    page = visit()
+    counts = Counter(page.evaluate("[...document.querySelectorAll('[id]')].map((part) => part.id)"))
+    assert [name for name, count in counts.items() if count > 1] == []
+    links = page.evaluate("[...document.querySelectorAll('a[href^=\"#\"]')].map((link) => link.getAttribute('href'))")
+    assert len(links) > 40
+    assert {link[1:] for link in links} <= set(counts)
+    unlinked = """(parts) => parts.filter((part) => !part.querySelector(`a.permalink[href="#${part.id}"]`))
+        .map((part) => part.outerHTML.slice(0, 80))"""
+    assert page.locator("main :is(h2, figure, table[id], tr[id])").evaluate_all(unlinked) == []
+    levels = page.evaluate("[...document.querySelectorAll('h1, h2, h3, h4')].map((part) => Number(part.tagName[1]))")
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    for landmark in ("banner", "navigation", "main", "contentinfo"):
+        assert page.get_by_role(landmark).count() == 1
+    assert page.evaluate("document.documentElement.lang + document.compatMode") == "enCSS1Compat"
+    for picture in page.locator(".picture > svg").all():
+        assert picture.get_attribute("role") == "img"
+        assert all(text.strip() for text in picture.locator("> :is(title, desc)").all_text_contents())
+    assert set(page.locator("nav a").evaluate_all("(links) => links.map((link) => link.hash.slice(1))")) == set(
+        page.locator("main h2").evaluate_all("(parts) => parts.map((part) => part.id)")
+    )
+
+
+TREE = """() => {
+  const walk = (part, depth) =>
+    [[depth, part.localName.toLowerCase()], ...[...part.children].flatMap((child) => walk(child, depth + 1))];
+  return walk(document.documentElement, 0);
+}"""
+
+
+@pytest.fixture(scope="module", params=["report", "index", "comparison"])
+def written(request, folder, index):
+    """Each kind of page there is."""
+    if request.param == "comparison":
+        page = index.with_name("comparison.html")
+        page.write_text(
+            comparison.write(index.parent / "one", index.parent / "other", ROOT / "report"), encoding="utf-8"
+        )
+        return page
+    return index if request.param == "index" else folder / RUN / "report.html"
+
+
+def test_the_browser_had_nothing_to_mend(visit, written):
+    def walk(element, depth):
+        return [[depth, element.tag], *(one for child in element.children for one in walk(child, depth + 1))]
+
+    (typed,) = parse(written.read_text(encoding="utf-8")).all("html")
+    assert visit(file=written, java_script_enabled=False).evaluate(TREE) == walk(typed, 0)
+
+
+@pytest.mark.skipif("VNU_JAR" not in os.environ, reason="VNU_JAR does not name the Nu checker's jar")
+def test_the_nu_checker_finds_nothing(written):
+    command = ["java", "-jar", os.environ["VNU_JAR"], "--format", "gnu", written]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_download_is_the_file_it_says(visit, finished_run, tmp_path):
+    page = visit()
+    links = page.locator("a[download]")
+    assert links.count() >= 44
+    for place in range(links.count()):
+        if place % 10 == 9:
+            page.reload()  # Chromium starts some twenty downloads for one visit of a page, and then no more
+        with page.expect_download() as download:
+            links.nth(place).click()
+        name = download.value.suggested_filename
+        download.value.save_as(tmp_path / name)
+        content = (tmp_path / name).read_bytes()
+        assert content == (finished_run / RUN / "figures" / name).read_bytes()
+        match name.rpartition(".")[2]:
+            case "csv":
+                rows = list(csv.reader(io.StringIO(content.decode())))
+                assert len({len(row) for row in rows}) == 1
+                assert len(rows) > 1
+            case "svg":
+                assert ElementTree.fromstring(content).tag.endswith("}svg")
+            case "png":
+                Image.open(io.BytesIO(content)).verify()
+            case "pdf":
+                assert content.startswith(b"%PDF-")
+                subprocess.run(["pdftotext", tmp_path / name, "-"], capture_output=True, check=True)
+
+
+# --- printing -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+def test_the_printed_page_holds_what_is_folded_and_no_buttons(visit, finished_run, tmp_path, scripts):
+    page = visit(color_scheme="dark", java_script_enabled=scripts)
+    text = printed(page, tmp_path / "article.pdf")
+    together = "".join(text.split())
+    for path in (finished_run / RUN / "jobs" / "figures").glob("*.json"):
+        record = json.loads(path.read_text())
+        assert "".join(record["command"].split()) in together, path.name
+        assert {made["sha256"] for made in record["outputs"].values()} <= set(re.findall("[0-9a-f]{64}", together))
+    assert "SHA-256" in text
+    pages = text.count("\f")
+    assert pages < 35
+    assert [f"{number} / {pages}" in text for number in (1, pages)] == [True, True]
+    for label in ("Copy", "Theme", "Try it", "Exact values", "Skip to", "Contents"):
+        assert label not in text, label
+    if scripts:
+        assert page.evaluate("document.querySelectorAll('details[open]').length") == 1  # the contents, as before
+
+
+def test_a_long_table_is_not_printed_but_named(visit, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "ROWS_PRINTED", 8)
+    (tmp_path / "report.html").write_text(build.write(RUN, ROOT / "report"), encoding="utf-8")
+    text = printed(visit(file=tmp_path / "report.html"), tmp_path / "article.pdf")
+    tables = {path: path.read_text().splitlines() for path in (RUN / "figures").glob("*.csv")}
+    assert 0 < sum(len(lines) > 9 for lines in tables.values()) < len(tables)
+    for path, (_, *rows) in tables.items():
+        said = f"Data: {len(rows)} rows, not printed: {path} ("
+        assert (said in text) == (len(rows) > 8)
+        assert "".join(text.split()).count(sha256(path)) >= (2 if len(rows) > 8 else 1)  # once among the outputs
+        assert (f"{path.name}\n" in text) == (len(rows) <= 8)  # the table's caption
+
+
+def test_before_printing_everything_is_unfolded_and_afterwards_folded_again(visit):
+    page = visit()
+    folds = page.locator("details")
+    before = folds.evaluate_all("(folds) => folds.map((fold) => fold.open)")
+    assert not all(before)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")  # browsers that cannot do it by style sheet need this
+    assert all(folds.evaluate_all("(folds) => folds.map((fold) => fold.open)"))
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert folds.evaluate_all("(folds) => folds.map((fold) => fold.open)") == before
+
+
+def test_paper_is_white_figures_stay_whole_and_addresses_are_written_out(visit):
+    page = visit(color_scheme="dark")
+    page.get_by_label("Theme").select_option("dark")
+    page.evaluate("document.querySelector('main p').innerHTML = '<a href=\"https://example.org/\">a link</a>'")
+    page.emulate_media(media="print")
+    assert page.evaluate(BACKGROUND) == LIGHT
+    style = "(part) => getComputedStyle(part).breakInside"
+    assert {picture.evaluate(style) for picture in page.locator(".picture").all()} == {"avoid"}
+    shown = page.locator("main p a").first.evaluate("(link) => getComputedStyle(link, '::after').content")
+    assert "https://example.org/" in shown

@@ -1,0 +1,160 @@
+"""Captions of figures name the numbers that plain Python finds in the tables behind them."""
+
+import json
+import math
+import statistics
+
+import pytest
+from figure_helpers import DELETIONS, HISTORIES, T_975, draw, prepared_data, read_values, write_csv
+from run_helpers import CONFIG
+
+from unravel.evidence.claims import read_all
+from unravel.run import parse_config
+from unravel.studies import paper
+
+
+def assert_interval(found, values):
+    half = T_975[len(values)] * statistics.stdev(values) / len(values) ** 0.5
+    mean = statistics.mean(values)
+    assert found == pytest.approx({"mean": mean, "low": mean - half, "high": mean + half, "n": len(values)})
+
+
+def test_the_caption_of_figure_3(drawn):
+    values = read_values(drawn / "single_deletion.svg")
+    assert values["seeds"] == [1, 2]
+    assert values["chance_error_percent"] == 90
+    resnet, vgg = values["networks"]["resnet"], values["networks"]["vgg"]
+    assert (resnet["blocks"], vgg["blocks"]) == (4, 3)
+    assert (resnet["worst_position"], vgg["worst_position"]) == (3, 2)  # vgg: 85 and 90 against 89.5 and 70
+    assert (resnet["downsampling_positions"], vgg["downsampling_positions"]) == ([3], [4])
+
+
+@pytest.mark.parametrize("network", ["resnet", "vgg"])
+def test_the_numbers_in_the_caption_of_figure_3(drawn, network):
+    found = read_values(drawn / "single_deletion.svg")["networks"][network]
+    intact = {seed: error for name, seed, position, _, error in DELETIONS if name == network and position == 0}
+    deleted = [row[1:] for row in DELETIONS if row[0] == network and row[2] > 0]
+    ordinary = [error - intact[seed] for seed, _, downsampling, error in deleted if not downsampling]
+    halving = [error - intact[seed] for seed, _, downsampling, error in deleted if downsampling]
+    expected = {
+        "lowest_error_percent": min(error for *_, error in deleted),
+        "highest_error_percent": max(error for *_, error in deleted),
+        "median_increase_points": statistics.median(ordinary + halving),
+        "highest_increase_points": max(ordinary + halving),
+        "ordinary_median_increase_points": statistics.median(ordinary),
+        "ordinary_p90_increase_points": statistics.quantiles(ordinary, n=10, method="inclusive")[8],
+        "downsampling_mean_increase_points": statistics.mean(halving),
+    }
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
+    assert_interval(found["intact_error_percent"], list(intact.values()))
+
+
+def test_figure_3_of_a_network_that_never_halves_the_resolution(tmp_path):
+    header = ["network", "seed", "deleted_position", "downsampling", "error_percent", "chance_error_percent"]
+    rows = [("flat", 1, 0, False, 5.0, 90), ("flat", 1, 1, False, 6.0, 90)]
+    draw("single_deletion", [write_csv(tmp_path / "flat.csv", header, rows)], tmp_path / "figure.svg")
+    values = read_values(tmp_path / "figure.svg")["networks"]["flat"]
+    assert values["downsampling_positions"] == []
+    assert values["downsampling_mean_increase_points"] is None
+    assert values["intact_error_percent"]["n"] == 1
+
+
+def test_the_caption_of_the_training_curves(drawn):
+    values = read_values(drawn / "training_curves.svg")
+    assert values["epochs"] == 3
+    assert set(values["final_test_error_percent"]) == set(HISTORIES)
+    for network, seeds in HISTORIES.items():
+        assert_interval(values["final_test_error_percent"][network], [rows[-1][1] for rows in seeds])
+
+
+def test_the_caption_of_figure_5a(drawn):
+    values = read_values(drawn / "random_deletion.svg")
+    assert (values["draws"], values["most"], values["seeds"]) == (3, 3, [1, 2])
+    # of errors 5 k + 1 to 3 plus 1 to 2, the median is 5 k + 3.5
+    expected = {"0": 3.5, "1": 8.5, "2": 13.5, "3": 18.5}
+    assert values["networks"]["resnet"]["median_error_percent"] == expected
+    assert values["networks"]["resnet"]["largest_jump_points"] == 5
+
+
+def test_the_papers_numbers_are_those_of_the_claims():
+    claims = {claim.id: claim for claim in read_all(parse_config(CONFIG))}
+    assert f"about {paper.VGG_ERROR:.0f}% error" in claims["delete-vgg"].paper
+    deleted = paper.DELETIONS
+    assert claims["smooth-deletion"].paper_values == {"error_percent_at_10": deleted["error_percent"]}
+    assert f"{deleted['deleted_blocks']} of {deleted['blocks']} deleted" in claims["smooth-deletion"].paper
+    short, full = (paper.TEST_ERRORS[name] for name in ("effective-paths", "resnet"))
+    assert f"{short:.2f}% against {full:.2f}%" in claims["short-training"].paper
+    assert "lengths {} to {}".format(*paper.GRADIENT_RANGE) in claims["effective-paths"].paper
+
+
+def stated_points(path):
+    """The stars of a figure: where the paper's values stand in it."""
+    every = json.loads(path.with_suffix(".json").read_text())["points"]
+    found = [points for points in every if points["series"] == "paper, as stated"]
+    return [place for points in found for place in zip(points["x"], points["y"], strict=True)]
+
+
+def test_the_papers_numbers_stand_where_it_states_them(drawn, tmp_path):
+    assert stated_points(drawn / "single_deletion.svg") == [(2, 90), (3, 90), (4, 90)]  # the layers of vgg
+    assert read_values(drawn / "single_deletion.svg")["stated_vgg_error_percent"] == 90
+    assert stated_points(drawn / "short_training.svg") == [(5.96, 0), (6.1, 2)]
+    assert stated_points(drawn / "random_deletion.svg") == []  # of how many blocks is not known
+    assert read_values(drawn / "random_deletion.svg")["stated"] is None
+    rows = [("resnet", 1, deleted, 1, 5.0) for deleted in range(12)]
+    header = ["network", "seed", "deleted_blocks", "draw", "error_percent"]
+    table = write_csv(tmp_path / "more.csv", header, rows)
+    for blocks, place in ((54, 10), (18, 3)):
+        counts = write_csv(tmp_path / "paths" / "resnet.csv", ["length", "paths"], [(blocks, 1)])
+        draw("random_deletion", [table, counts], tmp_path / "figure.svg")
+        assert stated_points(tmp_path / "figure.svg") == [(place, 20)]
+    assert ">paper, as stated<" in (tmp_path / "figure.svg").read_text()
+
+
+def test_the_caption_of_figure_5b(drawn):
+    values = read_values(drawn / "reordering.svg")
+    assert (values["most"], values["seeds"]) == (4, [1, 2])
+    found = values["networks"]["resnet"]
+    assert found["rank_correlation"] == pytest.approx(1)
+    assert found["largest_jump_points"] == 1
+    assert found["lowest_tau"] == pytest.approx(0.6)
+    assert found["median_error_percent_at_most_swaps"] == 4
+
+
+def test_the_caption_of_figure_6(drawn):
+    values = read_values(drawn / "path_gradients.svg")
+    assert (values["network"], values["samples_per_length"], values["batches"]) == ("resnet", 3, 1)
+    assert values["largest_full_error"] == 2e-7
+    weights = [math.comb(60, k) * 10 ** (-k / 2) for k in range(61)]  # the paper's product
+    for found in values["modes"].values():
+        assert found["decades_per_block"] == pytest.approx(-0.5)
+        assert found["r_squared"] == pytest.approx(1)
+        assert found["estimated_percent_in_papers_range"] == pytest.approx(
+            100 * sum(weights[6:20]) / sum(weights)
+        )  # 5 to 17 of 54
+        assert found["exact_first_length"] == 0
+        assert found["exact_last_length"] == 2  # norms 1, 0.32, 0.1: 1 - 10^-1.5 of a geometric series, above 0.95
+        assert found["explained_at"] == 2
+
+
+def test_the_caption_of_figure_7(drawn):
+    assert read_values(drawn / "paths_left.svg") == {"blocks": 6, "deleted": [1, 3]}
+
+
+def test_the_caption_of_the_test_errors(drawn):
+    values = read_values(drawn / "short_training.svg")
+    assert_interval(values["networks"]["resnet"]["scaled"], [5, 10])
+    assert_interval(values["networks"]["effective-paths"]["scaled"], [10, 15])
+    assert values["networks"]["effective-paths"]["unscaled"]["mean"] == 100
+    (pair,) = values["pairs"]
+    assert (pair["first"], pair["second"]) == ("effective-paths", "resnet")
+    assert pair["seeds"] == {str(seed): {"only_first_wrong": 1, "only_second_wrong": 0, "p": 1} for seed in (1, 2)}
+
+
+def test_the_caption_of_the_class_overview(tmp_path):
+    classes = [f"class {label}" for label in range(12)]
+    paths = prepared_data(tmp_path, classes, shape=(4, 4, 3), labels=[*range(12), 0, 11])
+    draw("class_overview", paths, tmp_path / "figure.svg")
+    assert read_values(tmp_path / "figure.svg") == {"classes": 12, "shown_classes": 10, "shown_images": 12}
+    svg = (tmp_path / "figure.svg").read_text()
+    assert ">class 9<" in svg
+    assert ">class 10<" not in svg

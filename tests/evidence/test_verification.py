@@ -1,0 +1,163 @@
+"""Verification: a run as it was left is whole; each thing that was changed by hand is named."""
+
+import json
+import math
+import shutil
+
+import pytest
+from run_helpers import CONFIG, ROOT, RUN, make_run, write
+
+from unravel.evidence import claims, crate, provenance
+from unravel.evidence.verification import absent, verify
+from unravel.run import parse_config
+
+
+@pytest.fixture(autouse=True)
+def run(tmp_path, monkeypatch):
+    make_run(tmp_path, monkeypatch)
+    crate.copy_code(ROOT, RUN / crate.CODE)
+    found = provenance.build(RUN)
+    write(RUN / "provenance.json", provenance.to_json(found))
+    write(RUN / crate.METADATA, crate.describe(RUN, found))
+
+
+def wrong():
+    return {check: problems for check, problems in verify(RUN).items() if problems}
+
+
+def test_a_run_as_it_was_left_is_whole():
+    assert wrong() == {}
+
+
+def test_a_flipped_byte_of_a_measurement_is_named_and_changes_a_claim():
+    path = RUN / "measurements/deletions/vgg-seed1.csv"
+    write(path, path.read_text().replace(",90", ",99"))  # chance error: the rest no longer reaches 0.8 of it ...
+    write(path, path.read_text().replace("90,", "10,"))  # ... nor does the deletion come near
+    found = wrong()
+    assert found["recorded files"] == [f"{path}: is not the file that its job made (SHA-256 differs)"]
+    assert (
+        f'{RUN}/claims.json: delete-vgg: verdict is "supported", the measurements give "not supported"'
+        in found["claims follow from measurements"]
+    )
+    assert found[crate.METADATA] == [f"{path}: is not the file that {crate.METADATA} describes"]
+
+
+def test_a_damaged_measurement_is_no_crash():
+    write(RUN / "measurements/deletions/vgg-seed1.csv", "network,seed\nvgg,1\n")
+    assert "lacks the column" in wrong()["claims follow from measurements"][0]
+    write(
+        RUN / "measurements/deletions/vgg-seed1.csv",
+        (RUN / "measurements/deletions/resnet-seed1.csv").read_text() + "x",
+    )
+    assert wrong()["claims follow from measurements"]
+
+
+def test_a_missing_figure_is_named_by_records_and_crate():
+    path = RUN / "figures/class-overview.csv"
+    path.unlink()
+    found = wrong()
+    assert found == {"recorded files": [f"{path}: is missing"], crate.METADATA: [f"{path}: is missing"]}
+
+
+def test_a_published_run_may_lack_its_images_and_its_crate():
+    for split in ("train", "test"):
+        (RUN / f"data/digits/{split}.safetensors").unlink()
+    assert wrong() == {}
+    assert [line.partition(": ")[0] for line in absent(RUN)] == [
+        f"{RUN}/data/digits/train.safetensors",
+        f"{RUN}/data/digits/test.safetensors",
+    ]
+    (RUN / crate.METADATA).unlink()
+    assert wrong()[crate.METADATA]  # code without its description is half a crate
+    shutil.rmtree(RUN / crate.CODE)
+    assert wrong() == {}
+    assert absent(RUN)[-1] == f"{RUN / crate.METADATA}: make reference RUN={RUN.name} writes it"
+    (RUN / "data/digits/manifest.json").unlink()  # what the images were is then not known
+    assert f"{RUN}/data/digits/train.safetensors: is missing" in wrong()["recorded files"]
+
+
+def with_changed_claim(place, change):
+    """What is said of the claims after one of them was changed in claims.json."""
+    written = json.loads((RUN / "claims.json").read_text())
+    change(written[place])
+    write(RUN / "claims.json", json.dumps(written))
+    found = wrong()
+    assert found["recorded files"] == [f"{RUN}/claims.json: is not the file that its job made (SHA-256 differs)"]
+    return found.get("claims follow from measurements", [])
+
+
+def test_an_edited_verdict_is_named():
+    assert with_changed_claim(1, lambda claim: claim.update(verdict="not supported")) == [
+        f'{RUN}/claims.json: delete-resnet: verdict is "not supported", the measurements give "supported"'
+    ]
+
+
+@pytest.mark.parametrize(("factor", "is_named"), [(1 + 1e-12, False), (1 + 1e-6, True)])
+def test_an_edited_value_is_named_and_a_rounding_difference_is_none(factor, is_named):
+    def change(claim):
+        claim["values"]["percent_19_to_35"]["mean"] *= factor
+
+    said = with_changed_claim(3, change)
+    assert [line.partition(" is ")[0] for line in said] == [f"{RUN}/claims.json: binomial: values"] * is_named
+
+
+def test_an_edited_value_of_a_seed_is_named_where_another_one_is_not_a_number():
+    def change(claim):
+        assert math.isnan(claim["per_seed"][0]["downsampling_above_p90_points"])  # which two computations agree on
+        claim["per_seed"][0]["blocks"] += 1
+
+    (said,) = with_changed_claim(0, change)
+    assert said.startswith(f"{RUN}/claims.json: delete-vgg: per_seed is ")
+
+
+def test_a_run_is_held_to_the_criteria_that_it_was_judged_by():
+    """They stand in its claims.json, whose hash says that they still do. Further claims of a study are no mistake."""
+    judged = {claim["id"] for claim in json.loads((RUN / "claims.json").read_text())}
+    assert judged < {claim.id for claim in claims.read_all(parse_config(CONFIG))}
+    assert wrong() == {}
+    assert with_changed_claim(1, lambda claim: claim.update(criterion="in other words")) == []
+    assert with_changed_claim(1, lambda claim: claim.update(supported={"median_increase_points": "<= 1000"})) == []
+    strict = {"supported": {"median_increase_points": "< 0"}, "partly": {}}
+    assert with_changed_claim(1, lambda claim: claim.update(strict)) == [
+        f'{RUN}/claims.json: delete-resnet: verdict is "supported", the measurements give "not supported"'
+    ]
+
+
+def test_a_claim_that_lacks_a_key_or_has_one_more_is_named():
+    assert with_changed_claim(1, lambda claim: claim.pop("paper_values")) == [
+        f"{RUN}/claims.json: delete-resnet: paper_values is null, the measurements give {{}}"
+    ]
+    (said,) = with_changed_claim(1, lambda claim: claim.update(stricter="no"))
+    assert "1.stricter: Extra inputs are not permitted" in said
+    write(RUN / "claims.json", "[]")
+    assert wrong()["claims follow from measurements"] == [f"{RUN}/claims.json: holds no claim; run its job again"]
+
+
+def test_an_edited_provenance_is_named():
+    document = json.loads((RUN / "provenance.json").read_text())
+    document["report"]["scale"] = "paper"
+    write(RUN / "provenance.json", json.dumps(document))
+    assert wrong() == {
+        "provenance.json": [f"{RUN}/provenance.json: report is not what the job records say; write it again"]
+    }
+    write(RUN / "provenance.json", "{")
+    assert "is no provenance file of schema 1" in wrong()["provenance.json"][0]
+
+
+def test_the_command_prints_a_line_for_each_check_and_its_exit_code_tells(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import verify as script
+
+    def call():
+        monkeypatch.setattr("sys.argv", ["verify.py", "--run", str(RUN)])
+        with pytest.raises(SystemExit) as ended:
+            script.main()
+        return ended.value.code, capsys.readouterr().out.splitlines()
+
+    code, lines = call()
+    assert code == 0
+    assert [line.split()[0] for line in lines] == ["ok"] * 4
+    (RUN / "claims.json").unlink()
+    code, lines = call()
+    assert code == 1
+    assert lines[0] == "wrong   recorded files"

@@ -1,0 +1,159 @@
+"""Figures: the same tables give the same bytes, tables hold what was drawn, and odd data is shown or refused."""
+
+import csv
+import html
+import itertools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+from figure_helpers import DELETIONS, DRAWN, HISTORIES, draw, drawing_of, prepared_data, write_csv
+
+from unravel.files import InputError
+from unravel.studies import style
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+NOTED = [study for study in DRAWN if study != "unraveled_view"]  # which holds nothing of a run's data
+
+
+DRAW_ALL = """
+import importlib, json, sys
+from pathlib import Path
+from unravel.studies import style
+for study, paths in json.loads(sys.argv[1]).items():
+    figure = importlib.import_module(f"unravel.studies.{study}.figure")
+    style.save(figure.draw([Path(path) for path in paths], "demo"), Path(sys.argv[2], f"{study}.svg"))
+"""
+
+
+def test_the_same_tables_give_the_same_bytes_in_another_process(inputs, drawn, tmp_path):
+    as_json = json.dumps({study: [str(path) for path in paths] for study, paths in inputs.items()})
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS), "PYTHONHASHSEED": "1", "TZ": "Asia/Tokyo"}
+    subprocess.run([sys.executable, "-c", DRAW_ALL, as_json, tmp_path], env=environment, check=True, timeout=60)
+    here, there = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in (drawn, tmp_path))
+    assert set(here) == {f"{study}.{suffix}" for study in DRAWN for suffix in ("svg", "pdf", "png", "csv", "json")}
+    assert set(there) == set(here)
+    for name, content in here.items():
+        assert len(content) > 20, name
+        assert there[name] == content, name
+
+
+def test_a_bitmap_can_be_read_on_a_dark_page(drawn):
+    for study in DRAWN:
+        alpha = mpl.image.imread(drawn / f"{study}.png")[..., 3]
+        assert alpha.min() == 1, study
+
+
+@pytest.mark.parametrize("study", NOTED)
+def test_a_figure_says_itself_which_kind_of_run_it_shows(inputs, tmp_path, study):
+    texts = {}
+    for scale in style.RUN_NOTES:
+        drawing = drawing_of(study).draw(inputs[study], scale)
+        with mpl.rc_context(style.SETTINGS):
+            drawing.figure.savefig(tmp_path / "figure.svg")
+        texts[scale] = html.unescape((tmp_path / "figure.svg").read_text())
+    assert "ci run: for tests only, the numbers mean nothing" in texts["ci"]
+    assert "demo run: 8x8 digits, not the paper's CIFAR-10" in texts["demo"]
+    assert "short run: fewer blocks and epochs than the paper's" in texts["short"]
+    assert " run:" not in texts["paper"]
+
+
+# --- the table behind a figure --------------------------------------------------------------------------------------
+
+
+def read_csv(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_table_of_figure_3_holds_every_deletion(drawn):
+    intact = {row[:2]: row[4] for row in DELETIONS if row[2] == 0}
+    expected = [(*row, row[4] - intact[row[:2]]) for row in DELETIONS if row[2] > 0]
+    rows = read_csv(drawn / "single_deletion.csv")
+    keys = [(row["network"], int(row["seed"]), int(row["deleted_position"])) for row in rows]
+    assert keys == [row[:3] for row in expected]
+    assert [float(row["increase_points"]) for row in rows] == [row[5] for row in expected]
+
+
+def test_the_table_of_the_training_curves_names_network_and_seed(drawn):
+    rows = [tuple(row.values()) for row in read_csv(drawn / "training_curves.csv")]
+    assert rows == [
+        (network, str(seed), str(epoch), f"{loss:.10g}", f"{error:.10g}")
+        for network, seeds in HISTORIES.items()
+        for seed, epochs in enumerate(seeds, 1)
+        for epoch, (loss, error) in enumerate(epochs, 1)
+    ]
+
+
+def test_the_table_of_the_class_overview_counts_the_images(drawn):
+    assert read_csv(drawn / "class_overview.csv") == [
+        {"class": "<ant> & bee", "train_images": "2", "test_images": "2"},
+        {"class": "$cat_1$", "train_images": "3", "test_images": "3"},
+    ]
+
+
+# --- odd data -------------------------------------------------------------------------------------------------------
+
+
+def test_class_names_are_shown_as_they_are(drawn):
+    svg = (drawn / "class_overview.svg").read_text()
+    assert ">&lt;ant&gt; &amp; bee<" in svg
+    assert ">$cat_1$<" in svg  # no formula
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1), (4, 6, 2), (4, 6, 3), (4, 6, 4)], ids=str)
+def test_images_of_any_number_of_channels_are_shown(tmp_path, shape):
+    draw("class_overview", prepared_data(tmp_path, shape=shape), tmp_path / "figure.svg")
+    assert (tmp_path / "figure.svg").read_text().count("<image") == 2
+
+
+def test_a_class_without_training_images_has_an_empty_row(tmp_path):
+    paths = prepared_data(tmp_path, classes=("ant", "bee", "cat"), labels=[0, 0, 2])
+    draw("class_overview", paths, tmp_path / "figure.svg")
+    svg = (tmp_path / "figure.svg").read_text()
+    assert svg.count("<image") == 2
+    assert ">bee<" in svg
+
+
+@pytest.mark.parametrize("study", ["single_deletion", "training_curves"])
+def test_a_table_without_a_needed_column_or_without_rows_is_named(inputs, tmp_path, study):
+    good = inputs[study][0]
+    header, *rows = csv.reader(good.read_text().splitlines())
+    bad = tmp_path / good.parent.name / good.name
+    drawing = drawing_of(study)
+    for column in drawing.COLUMNS:
+        write_csv(bad, ["renamed" if name == column else name for name in header], rows)
+        with pytest.raises(InputError, match=f"{bad}: lacks the column '{column}'; delete it and measure again"):
+            drawing.draw([*inputs[study], bad], "demo")
+    write_csv(bad, header, [])
+    with pytest.raises(InputError, match=f"{bad}: has no rows; delete it and measure again"):
+        drawing.draw([*inputs[study], bad], "demo")
+
+
+def test_data_without_its_images_is_named(tmp_path):
+    drawing = drawing_of("class_overview")
+    (manifest,) = prepared_data(tmp_path)
+    (tmp_path / "train.safetensors").unlink()
+    with pytest.raises(InputError, match=r"train\.safetensors: is missing beside its manifest"):
+        drawing.draw([manifest], "demo")
+
+
+# --- marks ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_papers_networks_differ_in_colour_and_marker_and_dash():
+    for one, other in itertools.combinations(style.KNOWN_MARKS.values(), 2):
+        assert one.colour != other.colour
+        assert one.marker != other.marker
+        assert one.dash != other.dash
+
+
+def test_a_network_keeps_its_mark_whatever_else_is_drawn():
+    alone = style.marks(["vgg"])
+    together = style.marks(["vgg", "wide", "resnet", "narrow", "vgg"])
+    assert together["vgg"] == alone["vgg"]
+    assert len({mark.colour for mark in together.values()}) == 4

@@ -1,0 +1,113 @@
+"""Single deletions against the network with that block taken out by hand, and what their figure draws."""
+
+import copy
+
+import pytest
+import torch
+from conftest import PLAIN, RESNET
+from figure_helpers import DELETIONS, deletion_tables, drawing_of
+from torch import nn
+
+from unravel.data.batches import random_generator
+from unravel.engine.wiring import count_block_evaluations, delete
+from unravel.studies import style
+from unravel.studies.single_deletion.measure import measure
+from unravel.studies.single_deletion.settings import Deletions
+
+
+def measured(network, images):
+    tables, facts = measure(network, images, Deletions(), random_generator(1))
+    assert list(tables) == [""]
+    return tables[""], facts
+
+
+def without(network, place):
+    """The network as a plain module in which the block at `place` is what remains of it: projection or pooling."""
+    network = copy.deepcopy(network)
+    block = network.blocks[place]
+    remaining = block.projection if hasattr(block, "projection") else block.pool
+    blocks = [remaining if index == place else block for index, block in enumerate(network.blocks)]
+    return nn.Sequential(network.stem, *blocks, network.head)
+
+
+@torch.inference_mode()
+def count_wrong(network, split):
+    images, labels = next(split.batches(len(split.labels)))
+    return int((network(images.double()).argmax(dim=1) != labels).sum())
+
+
+@pytest.mark.parametrize("settings", [RESNET, PLAIN])
+def test_each_deletion_gives_the_brute_force_error(make_network, make_split, make_images, settings):
+    network, split = make_network(settings), make_split(n=50)
+    table, _ = measured(network, make_images(test=split, batch_size=20))
+    by_hand = [count_wrong(network, split)]
+    by_hand += [count_wrong(without(network, place), split) for place in range(len(network.blocks))]
+    assert table.wrong_images.tolist() == by_hand
+    assert len(set(by_hand)) > 2  # the counts differ, so that a mix-up would show
+    assert table.error_percent.tolist() == pytest.approx([wrong / 50 * 100 for wrong in by_hand])
+
+
+def test_positions_are_counted_as_a_reader_counts(make_network, make_split, make_images):
+    images = make_images(test=make_split(n=8))
+    residual, _ = measured(make_network(RESNET), images)
+    assert residual.deleted_position.tolist() == [0, 1, 2, 3, 4, 5]  # 0: nothing deleted
+    plain, _ = measured(make_network(PLAIN), images)
+    assert plain.deleted_position.tolist() == [0, 2, 3, 4, 5]  # the first layer is the stem
+
+
+def test_blocks_that_halve_the_resolution_are_marked(make_network, make_split, make_images):
+    images = make_images(test=make_split(n=8))
+    residual, _ = measured(make_network(RESNET), images)
+    assert residual.deleted_position[residual.downsampling].tolist() == [3, 5]  # stages of 2, 2 and 1 blocks
+    plain, _ = measured(make_network(PLAIN), images)
+    halving = plain.deleted_position[plain.downsampling]
+    assert halving.tolist() == [2, 4]  # the last layers of the stages before the last
+
+
+def test_the_table_says_how_many_images_and_what_guessing_gives(make_network, make_split, make_images):
+    table, _ = measured(make_network(), make_images(test=make_split(n=30), classes=5))
+    assert set(table.test_images) == {30}
+    assert set(table.chance_error_percent) == {80.0}
+
+
+def test_the_facts_count_the_work_that_was_saved(make_network, make_split, make_images):
+    network = make_network()
+    _, facts = measured(network, make_images(test=make_split(n=8)))
+    wirings = sorted([network.intact, *(delete(network.intact, [place]) for place in range(5))])
+    assert facts["block_evaluations"] == count_block_evaluations(wirings) == 5 + 5 * 6 // 2
+    assert facts["naive_block_evaluations"] == 6 * 5
+
+
+# --- the figure -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def drawing(tmp_path):
+    return drawing_of("single_deletion").draw(deletion_tables(tmp_path), "demo")
+
+
+def of_network(name, deleted):
+    """The errors of a network's rows, by position: with a block deleted, or intact."""
+    errors = {}
+    for network, _, position, _, error in DELETIONS:
+        if network == name and (position > 0) == deleted:
+            errors.setdefault(position, []).append(error)
+    return errors
+
+
+@pytest.mark.parametrize("network", ["resnet", "vgg"])
+def test_the_band_spans_the_seeds_and_the_line_is_their_mean(drawing, network):
+    (points,) = [points for points in style.points(drawing.figure) if points["series"] == f"{network}, one deleted"]
+    errors = of_network(network, deleted=True)
+    assert points["x"] == list(errors)
+    assert points["y"] == pytest.approx([sum(seeds) / 2 for seeds in errors.values()])
+    assert points["low"] == [min(seeds) for seeds in errors.values()]
+    assert points["high"] == [max(seeds) for seeds in errors.values()]
+
+
+@pytest.mark.parametrize("network", ["resnet", "vgg"])
+def test_a_line_across_marks_the_intact_networks_mean_error(drawing, network):
+    (panel,) = drawing.figure.axes
+    (line,) = [line for line in panel.lines if line.get_label() == f"{network}, nothing deleted"]
+    (seeds,) = of_network(network, deleted=False).values()
+    assert line.get_ydata() == pytest.approx([sum(seeds) / len(seeds)] * 2)

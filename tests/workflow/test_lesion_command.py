@@ -1,0 +1,313 @@
+"""The command for a network of one's own: the pipeline's tables, the libraries' errors, one line for each mistake."""
+
+import csv
+import json
+import sys
+
+import numpy as np
+import pytest
+import timm
+import torch
+import yaml
+from conftest import RESNET
+from data_helpers import encoded, noise, write_tar
+from safetensors.torch import save_file
+from test_checkpoints import make_card
+from torchvision import models
+
+import lesion
+import measure
+from unravel.config import Digits
+from unravel.data.preparation import load_split, prepare, read_manifest
+from unravel.files import run_command_line
+from unravel.training import checkpoints
+
+CLASSES = ("cat", "dog", "owl")
+EXPERIMENTS = ("deletions", "random_deletions", "reorderings")
+
+
+def call(monkeypatch, main, *arguments):
+    """Run a script's command line in this process."""
+    monkeypatch.setattr(sys, "argv", [main.__module__, *map(str, arguments)])
+    run_command_line(main)
+
+
+@pytest.fixture
+def run(monkeypatch):
+    def run(*arguments):
+        call(monkeypatch, lesion.main, *arguments)
+
+    return run
+
+
+@pytest.fixture
+def refusal(run, tmp_path):
+    """The one line a command line is refused with; it leaves no output behind."""
+
+    def refusal(*arguments, experiment="deletions"):
+        with pytest.raises(SystemExit) as refused:
+            run(*arguments, "--experiment", experiment, "--output", tmp_path / "out.csv")
+        line = str(refused.value)
+        assert line.startswith("error: ")
+        assert "\n" not in line
+        assert not (tmp_path / "out.csv").exists()
+        assert not (tmp_path / "out.record.json").exists()
+        return line.removeprefix("error: ")
+
+    return refusal
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("digits")
+    prepare(Digits(source="digits"), folder)
+    return folder / "manifest.json"
+
+
+@pytest.fixture
+def own_checkpoint(make_network, tmp_path):
+    """Save a network of ours as if it had been trained on the data of a manifest."""
+
+    def save(manifest_path, settings=RESNET, seed=7):
+        manifest = read_manifest(manifest_path)
+        shape, classes = manifest.image_shape, len(manifest.classes)
+        card = make_card(settings, image_shape=shape, classes=classes, dataset_sha256=manifest.identity, seed=seed)
+        path = tmp_path / "seed7.safetensors"
+        checkpoints.save(path, make_network(settings, shape, classes, dtype=torch.float32), card)
+        return path
+
+    return save
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """An archive of colour images of 16x16 pixels in class folders."""
+    names = [f"{split}/{name}/{i}.png" for split in ("train", "test") for name in CLASSES for i in range(6)]
+    tree = {name: encoded(noise(16, 16, 3, seed=seed)) for seed, name in enumerate(names)}
+    return write_tar(tmp_path_factory.mktemp("pictures") / "pictures.tar", tree)
+
+
+def read_table(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_a_checkpoint_gives_the_bytes_of_the_pipeline_s_table(
+    own_checkpoint, digits, run, monkeypatch, tmp_path, experiment
+):
+    checkpoint = own_checkpoint(digits)
+    settings = {
+        "run": "ci",
+        "scale": "ci",
+        "dataset": {"source": "digits"},
+        "networks": {"resnet": RESNET.model_dump(mode="json")},
+        "deletions": {"figure_3": ["resnet"], "figure_8": ["resnet"]},
+        "random_deletions": {"most": 3, "draws": 4},
+        "reorderings": {"most": 3, "draws": 4},
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
+    call(
+        monkeypatch, measure.main, "--study", experiment, "--config", tmp_path / "config.yaml",
+        "--data", digits, "--network", "resnet", "--checkpoint", checkpoint,
+        "--outputs", tmp_path / "pipeline.csv", "--record", tmp_path / "pipeline.json",
+    )  # fmt: skip
+    most = () if experiment == "deletions" else ("--most", 3, "--draws", 4)
+    run(checkpoint, "--data", digits, "--experiment", experiment, *most, "--output", tmp_path / "own.csv")
+    assert (tmp_path / "own.csv").read_bytes() == (tmp_path / "pipeline.csv").read_bytes()
+    assert len(read_table(tmp_path / "own.csv")) == (6 if experiment == "deletions" else 13)
+
+
+@torch.inference_mode()
+def wrong_by_library(network, manifest, mean, std):
+    """Wrong test images by the library's own forward pass."""
+    images, labels = load_split(manifest, "test")
+    pixels = ((images / 255 - np.array(mean)) / np.array(std)).transpose(0, 3, 1, 2)
+    return int((network.eval()(torch.from_numpy(pixels).float()).argmax(1).numpy() != labels).sum())
+
+
+def make(create, model, seed):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return create(model, num_classes=len(CLASSES))
+
+
+@pytest.mark.parametrize(
+    ("name", "create", "mean", "std"),
+    [
+        ("torchvision:resnet18", models.get_model, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        ("timm:resnetv2_18", timm.create_model, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    ],
+)
+def test_a_network_by_name_errs_where_the_library_says_it_does(
+    name, create, mean, std, run, pictures, tmp_path, capsys
+):
+    output, counts = tmp_path / "out.csv", set()
+    for seed in (1, 2, 3):
+        run(
+            name,
+            "--weights",
+            "random",
+            "--seed",
+            seed,
+            "--data",
+            pictures,
+            "--experiment",
+            "deletions",
+            "--output",
+            output,
+        )
+        rows = read_table(output)
+        manifest = tmp_path / "out.data" / "manifest.json"
+        network = make(create, name.partition(":")[2], seed)
+        assert int(rows[0]["wrong_images"]) == wrong_by_library(network, manifest, mean, std)
+        counts.add(rows[0]["wrong_images"])
+    assert {(row["network"], row["seed"], row["test_images"]) for row in rows} == {(name, "3", "18")}
+    assert [row["deleted_position"] for row in rows] == [str(position) for position in range(9)]
+    assert [row["deleted_position"] for row in rows if row["downsampling"] == "True"] == ["3", "5", "7"]
+    assert len(counts) > 1  # the seeds differ, so that a mix-up would show
+    assert f"{output}: {name}, 18 test images, " in capsys.readouterr().out
+
+
+def test_mean_and_std_can_be_given(run, pictures, tmp_path):
+    output, weights = tmp_path / "out.csv", tmp_path / "mine.safetensors"
+    network = make(models.get_model, "resnet18", 1)
+    save_file(network.state_dict(), weights)
+    found = []
+    for shift in (0.0, 0.7):
+        mean, std = (shift, 0.2, 0.3), (0.1, 0.2, 0.05)
+        run(
+            "torchvision:resnet18", "--weights", weights, "--data", pictures, "--experiment", "random_deletions",
+            "--most", 2, "--draws", 2, "--mean", *mean, "--std", *std, "--output", output,
+        )  # fmt: skip
+        rows = read_table(output)
+        assert int(rows[0]["wrong_images"]) == wrong_by_library(network, tmp_path / "out.data/manifest.json", mean, std)
+        found.append([row["wrong_images"] for row in rows])
+    assert found[0] != found[1]
+
+
+def test_the_record_names_all_that_decided_the_table(run, pictures, tmp_path):
+    output = tmp_path / "out.csv"
+    run(
+        "torchvision:resnet18", "--weights", "random", "--data", pictures, "--image-size", 8, "--experiment",
+        "reorderings", "--most", 1, "--draws", 2, "--batch-size", 5, "--precision", "bf16", "--output", output,
+    )  # fmt: skip
+    record = json.loads((tmp_path / "out.record.json").read_text())
+    manifest = read_manifest(tmp_path / "out.data" / "manifest.json")
+    assert manifest.image_shape == (8, 8, 3)
+    assert record["settings"] == {
+        "network": "torchvision:resnet18",
+        "weights": "random",
+        "data": manifest.identity,
+        "mean": [0.485, 0.456, 0.406],
+        "std": [0.229, 0.224, 0.225],
+        "seed": 1,
+        "evaluation": {"batch_size": 5, "precision": "bf16"},
+        "reorderings": {"most": 1, "draws": 2},
+    }
+    assert list(record["inputs"]) == [str(tmp_path / "out.data" / "manifest.json")]
+    assert list(record["outputs"]) == [str(output)]
+    assert record["environment"]["versions"]["timm"] == timm.__version__
+
+
+def test_two_npz_files_are_data_too(run, tmp_path):
+    for name in ("train", "test"):
+        np.savez(tmp_path / f"{name}.npz", images=noise(6, 8, 8, 3), labels=np.arange(6) % 3)
+    data = ("--data", tmp_path / "train.npz", tmp_path / "test.npz")
+    run("timm:resnetv2_18", "--weights", "random", *data, "--experiment", "deletions", "--output", tmp_path / "out.csv")
+    assert {row["test_images"] for row in read_table(tmp_path / "out.csv")} == {"6"}
+
+
+RANDOM = ("torchvision:resnet18", "--weights", "random")
+
+
+def test_what_is_asked_wrongly_is_told_before_data_is_read(refusal, tmp_path):
+    data = ("--data", tmp_path / "nowhere")
+    assert refusal("torchvision:resnet51", *data).startswith("torchvision:resnet51: this library has no network of ")
+    assert refusal("timm:resnet50", *data).startswith("timm:resnet50: cannot be taken apart into residual blocks")
+    assert refusal("torchvision:resnet18", *data) == (
+        "torchvision:resnet18: which weights? Add --weights pretrained, --weights random or --weights FILE"
+    )
+    assert (
+        refusal("torchvision:resnet18", *data, "--weights", "no.pth")
+        == "no.pth: no such file of weights; check the path"
+    )
+    assert refusal("resnet50", *data).startswith(
+        "resnet50: no such checkpoint; give one of scripts/train.py, torchvision"
+    )
+    assert refusal(*RANDOM, *data, "--most", 3) == "--most: deletions has no such setting; drop it"
+    line = refusal(*RANDOM, *data, "--most", 3, "--draws", 2)
+    assert line == "--most and --draws: deletions has no such setting; drop it"
+    line = refusal(*RANDOM, *data, "--most", 0, experiment="reorderings")
+    assert line == "--most: Input should be greater than or equal to 1 (given: 0)"
+    line = refusal(*RANDOM, *data, "--batch-size", 0)
+    assert line == "--batch-size: Input should be greater than or equal to 1 (given: 0)"
+    assert refusal(*RANDOM, *data, "--image-size", 2).startswith(
+        "--image-size: Input should be greater than or equal to 4"
+    )
+    assert refusal(*RANDOM, "--data", "a.json", "--image-size", 8).startswith(
+        "--image-size: only images of a folder or"
+    )
+    assert refusal(*RANDOM, "--data", "a.npz").startswith("--data: a.npz: expected one manifest.json, one folder or ")
+
+
+def test_missing_data_is_told(refusal, tmp_path):
+    assert refusal(*RANDOM, "--data", tmp_path / "nowhere").startswith(
+        f"{tmp_path / 'nowhere'}: does not exist; expected"
+    )
+    missing = tmp_path / "manifest.json"
+    assert refusal(*RANDOM, "--data", missing).startswith(f"{missing}: cannot be read: No such file")
+
+
+def test_data_that_does_not_fit_the_network_is_refused(refusal, own_checkpoint, digits, pictures):
+    assert refusal(*RANDOM, "--data", digits) == (
+        "torchvision:resnet18: takes images of 3 channels, the data has 1; convert the images"
+    )
+    assert refusal("torchvision:resnet18", "--weights", "pretrained", "--data", pictures).startswith(
+        "torchvision:resnet18: its pretrained weights are for 1000 classes, the data has 3;"
+    )
+    checkpoint = own_checkpoint(digits)
+    assert refusal(checkpoint, "--data", pictures) == (
+        f"{checkpoint}: was trained on 8x8 pixels, 1 channels and 10 classes, the data has 16x16 pixels, 3 channels "
+        "and 3 classes; choose data of that kind"
+    )
+    assert refusal(checkpoint, "--data", digits, "--weights", "random") == (
+        f"{checkpoint}: a checkpoint has its own weights; drop --weights"
+    )
+
+
+def test_other_data_than_the_checkpoint_s_needs_the_statistics_of_its_training(
+    refusal, own_checkpoint, digits, run, tmp_path
+):
+    checkpoint = own_checkpoint(digits)
+    images, labels = load_split(digits, "test")
+    for name in ("train", "test"):
+        np.savez(tmp_path / f"{name}.npz", images=255 - images, labels=labels)
+    data = ("--data", tmp_path / "train.npz", tmp_path / "test.npz")
+    assert refusal(checkpoint, *data).startswith(
+        f"{checkpoint}: was trained on other data; to have images normalised as"
+    )
+    statistics = ("--mean", *read_manifest(digits).mean, "--std", *read_manifest(digits).std)
+    run(checkpoint, *data, *statistics, "--experiment", "deletions", "--output", tmp_path / "out.csv")
+    assert len(read_table(tmp_path / "out.csv")) == 6
+
+
+def test_statistics_of_the_wrong_size_are_refused(refusal, pictures):
+    line = refusal(*RANDOM, "--data", pictures, "--mean", 0.5)
+    assert line == "--mean: 1 given, expected one for each of the images' 3 channels"
+    line = refusal(*RANDOM, "--data", pictures, "--std", 1, 0, 1)
+    assert line == "--std: 0.0 is not above 0, but images are divided by it"
+
+
+def test_lesions_that_the_network_is_too_small_for_are_refused(refusal, own_checkpoint, pictures, digits):
+    line = refusal(*RANDOM, "--data", pictures, "--most", 9, experiment="random_deletions")
+    assert line == "random_deletions.most is 9, but the network has only 8 blocks; lower it"
+    short = RESNET.model_copy(update={"blocks_per_stage": (1, 1, 1)})
+    line = refusal(own_checkpoint(digits, short), "--data", digits, "--most", 1, experiment="reorderings")
+    assert line == "reorderings: no two blocks of the network have equal shape; take one with more blocks in a stage"
+
+
+def test_a_checkpoint_that_is_none_is_refused(refusal, digits, tmp_path):
+    path = tmp_path / "foreign.safetensors"
+    save_file({"weight": torch.zeros(1)}, path)
+    assert refusal(path, "--data", digits).startswith(f"{path}: not a checkpoint of this project")

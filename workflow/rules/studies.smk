@@ -1,0 +1,117 @@
+# For each study of scripts/unravel/studies two rules, as far as it has such parts: one measures, one draws its figure.
+# `snakemake figure_3`, or `make figure FIG=3`, makes a figure and what it rests on.
+NAMES = {study.key: study.name for study in STUDIES.values()}
+SOURCES = {
+    "manifest": rules.prepare_data.output.manifest,
+    "histories": rules.train.output.history,
+}
+# Figures and claims are cheap, so a change of the code behind their numbers makes them again.
+SHARED_CODE = [f"scripts/unravel/{module}.py" for module in ("statistics", "studies/paper", "studies/style")]
+
+
+def tables(key, networks):
+    """The files that a study's measurement writes of these networks, or another source of figures."""
+    if key in SOURCES:
+        return expand(SOURCES[key], network=networks, seed=CONFIG.seeds)
+    written = getattr(rules, f"measure_{NAMES[key]}").output.tables
+    return expand(written, network=networks, seed=CONFIG.seeds)
+
+
+def not_made(figure):
+    """The inputs of a figure that this run does not make: one line says so."""
+
+    def refuse(wildcards):
+        sys.exit(f"error: figure_{figure.number}: the config of run {CONFIG.run} names no network for {figure.label}")
+
+    return refuse
+
+
+for study in STUDIES.values():
+    if study.measurement is None:
+        continue
+
+    rule:
+        name:
+            f"measure_{study.name}"
+        input:
+            **(
+                {"data": rules.prepare_data.output.manifest, "checkpoint": rules.train.output.checkpoint}
+                if study.measurement.trained
+                else {}
+            ),
+        output:
+            tables=[f"<run>/measurements/{name}" for name in study.table_names("{network}", "{seed}").values()],
+            record=f"<run>/jobs/measurements/{study.stem('{network}', '{seed}')}.json",
+        log:
+            f"<run>/logs/measurements/{study.stem('{network}', '{seed}')}.log",
+        wildcard_constraints:
+            network="|".join(study.measurement.networks(CONFIG)) or NONE,
+        priority: 1  # before further trainings: the longest of these should not be what all wait for at the end
+        group:
+            "measurements" if study.measurement.trained else "drawings"
+        conda:
+            ENVIRONMENTS[study.measurement.trained]
+        threads: CONFIG.execution.threads if study.measurement.trained else 1
+        resources:
+            **(
+                {
+                    "runtime": ASKED.runtime(study),
+                    "mem_mb": ASKED.memory(study),
+                    "gpu": ASKED.gpus,
+                    "side_by_side": ASKED.gpus,
+                    **WITH_NETWORK,
+                }
+                if study.measurement.trained
+                else DRAWING
+            ),
+        params:
+            config=RESOLVED,
+            part=lambda wildcards, study=study: study.measurement.decides(CONFIG, wildcards.network),
+            study=study.key,
+            given=lambda wildcards, input: " ".join(f"--{name} {path}" for name, path in input.items()),
+        message:
+            study.measurement.message.replace("{", "{wildcards.")
+        shell:
+            "python scripts/measure.py --study {params.study} --config {params.config} --network {wildcards.network}"
+            " {params.given} --outputs {output.tables} --record {output.record} 2> {log}"
+
+
+WANTED = {}  # the outputs of each figure that the config asks for
+
+for slug, (study, figure) in FIGURES.items():
+    networks = figure.shows(CONFIG)
+    drawing = f"scripts/unravel/studies/{figure.drawn_by or study.name}"
+
+    rule:
+        name:
+            f"figure_{figure.number}"
+        input:
+            module=f"{drawing}/figure.py",
+            shared=[*SHARED_CODE, *(f"{drawing}/values.py" for _ in [0] if Path(f"{drawing}/values.py").is_file())],
+            data=not_made(figure) if networks is None else [tables(key, networks) for key in figure.inputs],
+        output:
+            svg=report(f"<run>/figures/{slug}.svg", caption="../report/result.rst", category="Figures"),
+            pdf=f"<run>/figures/{slug}.pdf",
+            png=f"<run>/figures/{slug}.png",
+            csv=report(f"<run>/figures/{slug}.csv", caption="../report/result.rst", category="Tables"),
+            values=f"<run>/figures/{slug}.json",
+            record=f"<run>/jobs/figures/{slug}.json",
+        log:
+            f"<run>/logs/figures/{slug}.log",
+        group:
+            "drawings"
+        conda:
+            ENVIRONMENTS[False]
+        resources:
+            **DRAWING,
+        params:
+            scale=CONFIG.scale,
+            about=f"{figure.label}. {figure.title}. {figure.note}",
+        message:
+            f"Draw {figure.label}: {figure.title[0].lower()}{figure.title[1:]}"
+        shell:
+            "python scripts/draw_figure.py --module {input.module} --scale {params.scale} --inputs {input.data}"
+            " --output {output.svg} --record {output.record} 2> {log}"
+
+    if networks is not None:
+        WANTED[slug] = getattr(rules, f"figure_{figure.number}").output
