@@ -27,7 +27,9 @@ figure: $(INSTALLED)  ## make one figure: FIG=3, FIG=training or FIG=classes
 
 # Only these rules may run, so that nothing is trained or measured. The overview of classes stays as it is: it shows training
 # images, which a published run does not hold.
-REBUILT = all claims report provenance crate $(shell grep -oE '\bfigure_[0-9a-z]+' workflow/rules/figures.smk | sort -u | grep -v classes)
+DRAWN = import sys; sys.path.insert(0, "scripts"); from unravel.studies import FIGURES; \
+	print(*(f"figure_{figure.number}" for _, figure in FIGURES.values() if "manifest" not in figure.inputs))
+REBUILT = all claims report provenance crate $$(python -c '$(DRAWN)')
 
 reference: $(INSTALLED)  ## rebuild figures, claims and report of a finished run from its measurements: RUN=demo
 	snakemake --cores all --configfile results/$(RUN)/config.yaml --forceall --allowed-rules $(REBUILT)

@@ -122,3 +122,21 @@ def test_equivalence_margin_is_the_far_end_of_the_90_percent_interval():
     assert equivalence_margin([0, 1, 2]) == pytest.approx(1 + 2.919986 / math.sqrt(3), rel=1e-6)
     assert equivalence_margin([0, -1, -2]) == equivalence_margin([0, 1, 2])
     assert math.isnan(equivalence_margin([0, 1]))
+
+
+def test_what_does_not_vary_orders_nothing_on_either_side():
+    assert rank_correlation([7, 7, 7], [1, 2, 3]) == rank_correlation([1, 2, 3], [7, 7, 7]) == 0
+
+
+def test_the_shortest_range_may_be_the_last_value_and_may_hold_just_the_share():
+    assert shortest_range([0, 0, 1], 0.8) == (2, 2)
+    assert shortest_range([1] * 10, 0.3) == (0, 2)  # three tenths, which no float adds up to
+
+
+def test_a_difference_has_an_interval_where_one_side_varies_and_none_where_neither_does():
+    found = difference_interval([2.0, 2.0, 2.0, 2.0], [3.0, 5.0, 4.0])
+    half = stats.t.ppf(0.975, 2) * math.sqrt(1 / 3)  # Welch's degrees of freedom are those of the side that varies
+    assert (found.mean, found.n) == (2.0, 3)
+    assert (found.low, found.high) == pytest.approx((2 - half, 2 + half))
+    same = difference_interval([2.0, 2.0], [5.0, 5.0, 5.0])
+    assert (same.mean, same.low, same.high, same.n) == (3.0, 3.0, 3.0, 2)

@@ -9,6 +9,7 @@ from conftest import PLAIN, RESNET
 from torch.nn.functional import conv2d, linear, max_pool2d
 
 from unravel.config import VGG, LinearSurvival, ResNet
+from unravel.config.networks import BLOCKS
 from unravel.data.batches import random_generator
 from unravel.files import InputError
 from unravel.networks import build, for_inference, initialise
@@ -108,7 +109,7 @@ def test_vgg_computes_the_formula_and_deleting_a_layer_leaves_its_pooling(make_n
         torch.testing.assert_close(network(images, wiring), expected, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("block", ["basic", "bottleneck"])
+@pytest.mark.parametrize("block", BLOCKS)
 def test_each_block_counts_its_branch_in_full_in_training_and_by_its_survival_at_test_time(make_network, block):
     linear = LinearSurvival(scheme="linear", final_survival=0.5)
     network = make_network(RESNET.model_copy(update={"block": block, "block_sampling": linear}))

@@ -2,6 +2,7 @@
 
 import copy
 
+import pandas as pd
 import pytest
 import torch
 from conftest import PLAIN, RESNET
@@ -13,6 +14,7 @@ from unravel.engine.wiring import count_block_evaluations, delete
 from unravel.studies import style
 from unravel.studies.single_deletion.measure import measure
 from unravel.studies.single_deletion.settings import Deletions
+from unravel.studies.single_deletion.values import summary
 
 
 def measured(network, images):
@@ -111,3 +113,34 @@ def test_a_line_across_marks_the_intact_networks_mean_error(drawing, network):
     (line,) = [line for line in panel.lines if line.get_label() == f"{network}, nothing deleted"]
     (seeds,) = of_network(network, deleted=False).values()
     assert line.get_ydata() == pytest.approx([sum(seeds) / len(seeds)] * 2)
+
+
+def test_the_summary_worked_out_by_hand():
+    """Two seeds of a residual network whose second block halves the resolution, and a plain one."""
+    columns = ["network", "seed", "deleted_position", "downsampling", "intact_error_percent", "increase_points"]
+    rows = [
+        ("resnet", 1, 1, False, 5.0, 1.0), ("resnet", 1, 2, True, 5.0, 20.0), ("resnet", 1, 3, False, 5.0, 3.0),
+        ("resnet", 2, 1, False, 7.0, 2.0), ("resnet", 2, 2, True, 7.0, 10.0), ("resnet", 2, 3, False, 7.0, 0.0),
+        ("vgg", 1, 2, False, 8.0, 80.0), ("vgg", 2, 2, False, 8.0, 84.0),
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=columns).assign(chance_error_percent=90.0)
+    table["error_percent"] = table.intact_error_percent + table.increase_points
+    found = summary(table)
+    assert (found["seeds"], found["chance_error_percent"], set(found["networks"])) == ([1, 2], 90.0, {"resnet", "vgg"})
+    resnet, vgg = found["networks"]["resnet"], found["networks"]["vgg"]
+    intact = resnet.pop("intact_error_percent")
+    assert (intact.mean, intact.n) == (6.0, 2)
+    assert resnet.pop("ordinary_p90_increase_points") == pytest.approx(2.7)  # of 0, 1, 2, 3
+    assert resnet == {
+        "blocks": 3,
+        "lowest_error_percent": 6.0,
+        "highest_error_percent": 25.0,
+        "mean_increase_points": 6.0,
+        "median_increase_points": 2.5,
+        "highest_increase_points": 20.0,
+        "worst_position": 2,
+        "ordinary_median_increase_points": 1.5,
+        "downsampling_positions": [2],
+        "downsampling_mean_increase_points": 15.0,
+    }
+    assert (vgg["blocks"], vgg["downsampling_positions"], vgg["downsampling_mean_increase_points"]) == (1, [], None)

@@ -4,11 +4,12 @@ import json
 
 import pytest
 import torch
+from checkpoint_helpers import make_card
 from conftest import PLAIN, RESNET
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from unravel.config import Digits, Training
+from unravel.config import Digits
 from unravel.data.preparation import prepare
 from unravel.files import InputError, sha256
 from unravel.training import checkpoints
@@ -19,23 +20,6 @@ def manifest(tmp_path_factory):
     folder = tmp_path_factory.mktemp("digits")
     prepare(Digits(source="digits"), folder)
     return folder / "manifest.json"
-
-
-def make_card(settings=RESNET, **changes):
-    fields = {
-        "name": "resnet",
-        "network": settings,
-        "training": Training(),
-        "image_shape": (8, 8, 3),
-        "classes": 4,
-        "dataset_sha256": "0" * 64,
-        "seed": 1,
-        "epochs": 2,
-        "test_error_percent": 5.0,
-        "torch": torch.__version__,
-        "commit": None,
-    }
-    return checkpoints.Card(**{**fields, **changes})
 
 
 def test_a_saved_network_computes_the_same_when_loaded(make_network, tmp_path):

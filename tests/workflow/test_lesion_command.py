@@ -9,10 +9,10 @@ import pytest
 import timm
 import torch
 import yaml
+from checkpoint_helpers import make_card
 from conftest import RESNET
 from data_helpers import encoded, noise, write_tar
 from safetensors.torch import save_file
-from test_checkpoints import make_card
 from torchvision import models
 
 import lesion

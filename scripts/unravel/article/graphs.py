@@ -37,8 +37,8 @@ class Graph:
 
 
 def by_script(job: str, records: Records) -> Kind:
-    """A job's kind in a graph of everything."""
-    return lineage.script(records[job]), ""
+    """A job's kind in a graph of everything: what its script did, and of measurements, for which study."""
+    return lineage.script(records[job]), lineage.option(records[job], "--study") or ""
 
 
 def by_part(job: str, records: Records) -> Kind:

@@ -1,6 +1,6 @@
 """Data: where images come from, how they are prepared once, and how training draws batches from them.
 
-A new source is a section in `config.Dataset`, a module here with a `load`, and a line below. Source imagenet alone is
+A new source is a section in `config/data.py`, a module here with a `load`, and a line below. Source imagenet alone is
 only listed, and decoded later: modules `listing` and `streams`.
 """
 

@@ -253,7 +253,10 @@ def _changed_settings(name: str, record: Record, checkout: Checkout) -> list[Rea
         ]
     if made.part is None:
         return [Reason("stale", f"{checkout.config_path}: networks.{made.network} is no longer there")]
-    was, now = flat(record["settings"]), flat(json.loads(json.dumps(made.part)))
+    settings = record["settings"]
+    if made.rule == "measure_path_gradients" and "gradients" not in settings:
+        settings = {"gradients": settings}  # as records of commit 5ae15d8 and before have them
+    was, now = flat(settings), flat(json.loads(json.dumps(made.part)))
     return [
         Reason("stale", f"{checkout.config_path}: {_key(key, made)} was {_plain(was, key)}, is {_plain(now, key)}")
         for key in dict.fromkeys([*was, *now])

@@ -39,10 +39,7 @@ def read_records(jobs: Path) -> dict[str, dict[str, Any]]:
                 f"{path}: is a job record of schema {schema}, this code reads schema {SCHEMA}; "
                 "use the code that made the run, or delete the record and run its job again"
             )
-        name = path.relative_to(jobs).with_suffix("").as_posix()
-        if name.startswith("measurements/gradients/") and "gradients" not in record["settings"]:
-            record["settings"] = {"gradients": record["settings"]}  # as records of commit 5ae15d8 and before have it
-        records[name] = record
+        records[path.relative_to(jobs).with_suffix("").as_posix()] = record
     return records
 
 
