@@ -18,7 +18,7 @@ from unravel.studies.deciding import Statistic
 
 ROOT = Path(__file__).resolve().parents[2]
 CLAIMS = "claims.yaml"
-SHARED = ("base", "measuring", "paper", "style")  # of unravel.studies: what any study may use
+SHARED = ("base", "deciding", "measuring", "paper", "style")  # of unravel.studies: what any study may use
 
 
 def modules(study):
