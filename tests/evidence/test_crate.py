@@ -123,3 +123,15 @@ def test_the_same_run_gives_the_same_bytes():
     written = (RUN / crate.METADATA).read_text()
     write_crate()
     assert (RUN / crate.METADATA).read_text() == written
+
+
+def test_a_script_that_the_code_no_longer_has_is_described_all_the_same():
+    """As in a run that was published before its scripts were renamed, and whose crate is written again."""
+    built = provenance.build(RUN)
+    gone = built.model_copy(
+        update={"jobs": [job.model_copy(update={"script": "scripts/gone.py"}) for job in built.jobs]}
+    )
+    graph = json.loads(crate.describe(RUN, gone))["@graph"]
+    named = {entity["instrument"]["@id"] for entity in graph if entity["@id"].startswith("#job/")}
+    assert named == {"#scripts/gone.py"}
+    assert named < {entity["@id"] for entity in graph}

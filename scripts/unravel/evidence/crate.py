@@ -72,7 +72,7 @@ class Graph:
         described = _unique([*code, *files])
         actions = [*self._whole_run(), *(action for job in self.provenance.jobs for action in self._job(job))]
         parts = [entity["@id"] for entity in described if "File" in entity["@type"]]
-        return [*self._root(parts, actions), *described, *self._steps(), *actions]
+        return [*self._root(parts, actions), *described, *self._scripts_gone(), *self._steps(), *actions]
 
     def file_id(self, path: str) -> str:
         """Id of a file of the provenance: its path in the crate, or a name after # if the crate does not hold it."""
@@ -83,6 +83,17 @@ class Graph:
         if self.copied.get(self.run / CODE / path) == recorded:
             return f"{CODE}/{path}"
         return f"#{path}@{recorded[:8]}"  # raw data, or code that has changed since
+
+    def script_id(self, script: str) -> str:
+        """Id of a script: its path in the copy of the code, or a name after # if this code no longer has it."""
+        return f"{CODE}/{script}" if self.run / CODE / script in self.copied else f"#{script}"
+
+    def _scripts_gone(self) -> Iterator[Entity]:
+        commits = ", ".join(self.provenance.report.commits)
+        for script in self.scripts:
+            if self.script_id(script).startswith("#"):
+                about = f"Not in the copy of the code; the jobs ran it at commit {commits}."
+                yield {"@id": f"#{script}", "@type": "SoftwareSourceCode", "name": script, "description": about}
 
     def _file(self, path: str, file: File) -> Entity:
         name = self.file_id(path)
@@ -97,7 +108,7 @@ class Graph:
                 "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"],
                 "name": "Unravel: residual networks as ensembles of shallow networks",
                 "programmingLanguage": _ref(SNAKEMAKE),
-                "hasPart": _refs(f"{CODE}/{script}" for script in self.scripts),
+                "hasPart": _refs(map(self.script_id, self.scripts)),
                 "step": _refs(f"#step/{script}" for script in self.scripts),
             }
         if name.removeprefix(f"{CODE}/") in self.scripts:
@@ -141,7 +152,7 @@ class Graph:
                 "@id": f"#step/{script}",
                 "@type": "HowToStep",
                 "position": str(position),
-                "workExample": _ref(f"{CODE}/{script}"),
+                "workExample": _ref(self.script_id(script)),
             }
 
     def _whole_run(self) -> Iterator[Entity]:
@@ -178,7 +189,7 @@ class Graph:
             "@type": "CreateAction",
             "name": job.id,
             "description": job.command,
-            "instrument": _ref(f"{CODE}/{job.script}"),
+            "instrument": _ref(self.script_id(job.script)),
             "object": _refs(map(self.file_id, job.inputs)),
             "result": _refs(map(self.file_id, job.outputs)),
             "startTime": job.started.isoformat(),

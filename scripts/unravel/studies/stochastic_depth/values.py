@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import pandas as pd
+
 from unravel.statistics import increase_after_deletion
 from unravel.studies.deciding import Evidence, Statistic, Values
 
@@ -10,14 +12,16 @@ PLAIN, DROPPED = "resnet", "stochastic-depth"  # the two networks that the paper
 
 def stochastic_depth_values(evidence: Evidence, network: str) -> Iterator[Values]:
     """Points of mean increase that stochastic depth saves, over all blocks and over downsampling ones, by seed."""
-    table = increase_after_deletion(evidence.table("deletions", [PLAIN, DROPPED]))
-    for _, rows in table.groupby("seed"):
-        every = rows.groupby("network").increase_points.mean()
-        halving = rows[rows.downsampling].groupby("network").increase_points.mean().reindex([PLAIN, DROPPED])
+    plain, dropped = (increase_after_deletion(evidence.table("deletions", [name])) for name in (PLAIN, DROPPED))
+    for (_, before), (_, after) in zip(plain.groupby("seed"), dropped.groupby("seed"), strict=True):
         yield {
-            "saved_points": every[PLAIN] - every[DROPPED],
-            "saved_at_downsampling_points": halving[PLAIN] - halving[DROPPED],
+            "saved_points": _mean(before) - _mean(after),
+            "saved_at_downsampling_points": _mean(before[before.downsampling]) - _mean(after[after.downsampling]),
         }
+
+
+def _mean(rows: pd.DataFrame) -> float:
+    return float(rows.increase_points.mean())
 
 
 STATISTICS = {"stochastic_depth": Statistic(stochastic_depth_values, study="deletions", networks=(PLAIN, DROPPED))}
