@@ -31,7 +31,7 @@ class Resources:
 
     @cached_property
     def costs(self) -> Costs | None:
-        """What the jobs cost; None as long as images of the user's own have not been prepared."""
+        """What the jobs cost; None if images of the user's own had not been prepared when this was first asked."""
         try:
             return Costs(self.config) if self.estimated() else None
         except InputError:

@@ -72,7 +72,7 @@ def recomputed_claims(run: Path) -> list[str]:
     """Claims whose verdict or values are others when computed from the measurements again.
 
     A run is held to the criteria that it was judged by, which stand in its claims.json: a claim that was added since is
-    not judged in it, and that is no mistake.
+    not judged in it, and that is no mistake. That these criteria are the ones it was judged by, its recorded files say.
     """
     written = claims.read_judged(run / "claims.json")
     if not written:
