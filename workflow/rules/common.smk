@@ -41,7 +41,7 @@ ASKED = resources.Resources(
 )
 # A profile names the partition of trainings; all jobs with a network go there.
 WITH_NETWORK = {
-    name: str(value)
+    name: value.raw
     for name, value in workflow.resource_settings.overwrite_resources.get("train", {}).items()
     if name == "slurm_partition"
 }
