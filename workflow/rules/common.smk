@@ -49,7 +49,11 @@ DRAWING = {"runtime": 5, "drawing": 1}  # what takes seconds is not estimated
 # Jobs at once on this machine's GPU, which a single narrow network leaves mostly idle; `--resources side_by_side=1` says
 # otherwise. The default profile would outvote a cluster's, so it is said here; a limit of `gpu` itself would cut down a
 # job that needs several.
-workflow.global_resources.setdefault("side_by_side", 4)
+workflow.global_resources.setdefault("side_by_side", 4 if workflow.is_main_process else 1)
+# A submission plans its jobs anew and does not see the profile's limits: without them it would take as many CPUs as it has
+# jobs that could run at once, and Slurm refuses what was not asked for.
+if not workflow.is_main_process:
+    workflow.global_resources.setdefault("drawing", 1)
 
 
 resource_scopes:
