@@ -29,8 +29,6 @@ STUDY = Study(
         ),
         lesions=True,
         random_key=1,
-        unit="draw",
-        intact="deleted_blocks",
     ),
     figure=Figure(
         number="5a",
