@@ -38,8 +38,9 @@ def write_csv(path, header, rows):
 
 def deletion_tables(folder):
     header = ["network", "seed", "deleted_position", "downsampling", "error_percent", "chance_error_percent"]
+    header += ["wrong_images", "test_images"]
     return [
-        write_csv(folder / f"{network}-seed{seed}.csv", header, [[*row, 90] for row in rows])
+        write_csv(folder / f"{network}-seed{seed}.csv", header, [[*row, 90, row[-1] * 4, 400] for row in rows])
         for (network, seed), rows in itertools.groupby(DELETIONS, key=lambda row: row[:2])
     ]
 
@@ -61,7 +62,7 @@ def random_deletion_tables(folder):
 
 
 def reordering_tables(folder):
-    """Error 10 (1 - tau), in bins of tau that do not touch."""
+    """Error 10 (1 - tau)."""
     header = ["network", "seed", "swaps", "draw", "kendall_tau", "error_percent"]
     rows = [("resnet", seed, k, 1, 1 - 0.1 * k, k) for seed in (1, 2) for k in range(5)]
     return [write_csv(folder / "resnet.csv", header, rows)]
@@ -75,7 +76,13 @@ def gradient_tables(folder, blocks=60):
     sampled = [(*key, length, -length / 2) for key in keys for length in lengths for _ in range(3)]
     exact = [(*key, length, -length / 2, 1 - 0.1**length, 1.0, 2e-7) for key in keys for length in lengths]
     counts = [(0, length, math.comb(blocks, length)) for length in lengths]
+    untrained = [("resnet", seed, 1, length, 1, -length / 4) for seed in (1, 2) for length in lengths]
     return [
+        write_csv(
+            folder / "untrained_gradients" / "resnet.csv",
+            ["network", "seed", "batch", "length", "sample", "log10_norm"],
+            untrained,
+        ),
         write_csv(folder / "gradients" / "resnet.sampled.csv", header, sampled),
         write_csv(folder / "gradients" / "resnet.exact.csv", [*header, "cosine", "norm_ratio", "full_error"], exact),
         write_csv(folder / "paths" / "resnet.csv", ["deleted_blocks", "length", "paths"], counts),

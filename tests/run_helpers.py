@@ -86,7 +86,7 @@ def write_jobs(settings, monkeypatch):
         table = pd.DataFrame({"error_percent": [5.0, *(5.0 + increase for increase in increases)]})
         halving = (table.index == 1) & (network == "resnet")  # the other never halves: a value of its claim is nan
         table = table.assign(deleted_position=table.index, downsampling=halving, network=network, seed=1)
-        table = table.assign(chance_error_percent=90.0)
+        table = table.assign(chance_error_percent=90.0, wrong_images=4 * table.error_percent, test_images=400)
         measured.append(RUN / f"measurements/deletions/{network}-seed1.csv")
         job(
             f"measurements/deletions/{network}-seed1",

@@ -51,7 +51,8 @@ def test_the_numbers_in_the_caption_of_figure_3(drawn, network):
 
 def test_figure_3_of_a_network_that_never_halves_the_resolution(tmp_path):
     header = ["network", "seed", "deleted_position", "downsampling", "error_percent", "chance_error_percent"]
-    rows = [("flat", 1, 0, False, 5.0, 90), ("flat", 1, 1, False, 6.0, 90)]
+    header += ["wrong_images", "test_images"]
+    rows = [("flat", 1, 0, False, 5.0, 90, 5, 100), ("flat", 1, 1, False, 6.0, 90, 6, 100)]
     draw("single_deletion", [write_csv(tmp_path / "flat.csv", header, rows)], tmp_path / "figure.svg")
     values = read_values(tmp_path / "figure.svg")["networks"]["flat"]
     assert values["downsampling_positions"] == []
@@ -84,7 +85,7 @@ def test_the_papers_numbers_are_those_of_the_claims():
     assert f"{deleted['deleted_blocks']} of {deleted['blocks']} deleted" in claims["smooth-deletion"].paper
     short, full = (paper.TEST_ERRORS[name] for name in ("effective-paths", "resnet"))
     assert f"{short:.2f}% against {full:.2f}%" in claims["short-training"].paper
-    assert "lengths {} to {}".format(*paper.GRADIENT_RANGE) in claims["effective-paths"].paper
+    assert "lengths {} to {}".format(*paper.gradient_range(54)) in claims["effective-paths"].paper
 
 
 def stated_points(path):

@@ -134,11 +134,11 @@ def test_two_files_of_one_name_stay_two():
 
 def test_a_value_that_could_not_be_computed_is_null():
     claims = json.loads((RUN / "claims.json").read_text())
-    claims[0]["values"]["percent_at_chance"]["high"] = float("nan")
+    claims[0]["values"]["lowest_share_of_chance"]["high"] = float("nan")
     write(RUN / "claims.json", json.dumps(claims))
     document = build()
     jsonschema.validate(document, SCHEMA)
-    assert document["claims"][0]["values"]["percent_at_chance"]["high"] is None
+    assert document["claims"][0]["values"]["lowest_share_of_chance"]["high"] is None
 
 
 def test_a_run_without_records_and_a_damaged_file_are_named(tmp_path):

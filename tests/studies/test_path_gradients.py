@@ -12,7 +12,7 @@ import torch
 from unravel.data.batches import Split, random_generator
 from unravel.engine import paths
 from unravel.engine.combinatorics import counts_by_length
-from unravel.studies.path_gradients.measure import draw_paths, measure
+from unravel.studies.path_gradients.measure import measure
 from unravel.studies.path_gradients.settings import Gradients
 from unravel.studies.path_gradients.values import by_length, summary
 
@@ -86,7 +86,7 @@ def test_the_same_generator_gives_the_same_table(measured):
 
 
 def test_paths_of_a_length_are_drawn_evenly():
-    drawn = [frozenset(path) for path in draw_paths(5, 4000, random_generator(1)) if len(path) == 2]
+    drawn = [frozenset(path) for path in paths.draw(5, 4000, random_generator(1)) if len(path) == 2]
     for pair in itertools.combinations(range(5), 2):  # 10 pairs: 400 each, standard deviation 19
         assert abs(drawn.count(frozenset(pair)) - 400) < 5 * 19
 

@@ -2,7 +2,6 @@
 
 import itertools
 
-import numpy as np
 import pandas as pd
 import pytest
 from conftest import RESNET
@@ -16,7 +15,7 @@ from unravel.networks.base import convolution
 from unravel.networks.blocks.basic import BasicBlock
 from unravel.studies.reordering.measure import measure, swappable, swapped
 from unravel.studies.reordering.settings import Reorderings
-from unravel.studies.reordering.values import binned_by_tau, summary
+from unravel.studies.reordering.values import summary
 
 ONE_STAGE = RESNET.model_copy(update={"blocks_per_stage": (5,), "channels": (4,)})  # any order of its blocks can come
 
@@ -94,12 +93,9 @@ def test_a_network_without_two_equal_blocks_is_refused(make_network, make_split,
         measured(make_network(short), make_images(test=make_split(n=4)), most=1, draws=1)
 
 
-def test_the_summary_bins_tau():
+def test_the_summary_steps_from_swap_to_swap():
     table = pd.DataFrame({"kendall_tau": [1.0, 0.991, 0.951, 0.949], "error_percent": [1, 3, 10, 20.0]})
-    table = table.assign(network="resnet", seed=1, swaps=[0, 1, 2, 2], draw=1)
-    binned = binned_by_tau(table)
-    np.testing.assert_allclose(binned.tau_bin, [1, 1, 0.96, 0.94])
-    values = summary(binned)["networks"]["resnet"]
-    assert values["largest_jump_points"] == 10  # medians 20, 10 and 2
+    values = summary(table.assign(network="resnet", seed=1, swaps=[0, 1, 2, 2], draw=1))["networks"]["resnet"]
+    assert values["largest_jump_points"] == 12  # medians 1, 3 and 15
     assert values["rank_correlation"] == pytest.approx(1)
     assert values["lowest_tau"] == 0.949

@@ -136,6 +136,15 @@ def _followed(tape: Tape, passes: Tensor) -> Tensor:
     return held.log_norm[group]
 
 
+def draw(n_blocks: int, samples: int, generator: torch.Generator) -> list[list[int]]:
+    """So many paths of each length 0 to n, each drawn evenly from all of that length, as their residual blocks."""
+    return [
+        torch.randperm(n_blocks, generator=generator)[:length].tolist()
+        for length in range(n_blocks + 1)
+        for _ in range(samples)
+    ]
+
+
 def exact_by_length(tape: Tape) -> Scaled:
     """The gradient at the first block summed over all paths of each length 0 to n, without enumerating a single one.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, ValidationInfo, field_validator
@@ -16,33 +17,43 @@ from unravel.statistics import Interval, mean_interval
 from unravel.studies import STUDIES, claims_files
 from unravel.studies.deciding import Evidence, Statistic, Values
 
+Kind = Literal["counting", "measured"]
 Verdict = Literal["supported", "partly supported", "not supported", "not tested"]
 COMPARE = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt, "==": operator.eq}
+SAMPLES = 200  # of the bootstrap, where there are too few seeds for an interval over them
+ENOUGH = 3  # seeds for an interval over seeds
+MOVE = 0.2  # by which the robustness of a verdict moves its bounds
+
+Conditions = dict[str, str]
+"""Bounds by the names of values, such as {"r_squared": ">= 0.95"}; all must hold."""
 
 
 class Claim(BaseModel):
     """A claim of the paper, with what decides it, as a study's claims.yaml holds it.
 
+    kind: "counting" for what follows from arithmetic and cannot fail for a trained network, "measured" for what can.
     statistic: a name in a study's values.py; it gives named values per seed, or once where nothing is random. A claim
-    without one is not tested. supported, partly: the conditions that must hold for the mean over seeds. shown: the
-    values of the table, and how it words them. paper_values: those that the paper states as a number. figure: the one
-    that shows the evidence. Numbers of blocks and path lengths are those of the paper's 54 blocks; for a network of
-    another depth they are taken in proportion.
+    without one is not tested. supported, partly: conditions, or a list of them of which one is enough. shown: the
+    values of the table, and how it words them; every value that decides is among them. paper_values: those that the
+    paper states as a number. finding: what is wrong in the paper's own sentence. figure: the one that shows the
+    evidence. Numbers of deleted blocks are those of the paper's 54; for another depth they are taken in proportion.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: str
+    kind: Kind
     where: str
     claim: str
     paper: str
     criterion: str
     statistic: str | None = None
     network: str | None = None
-    supported: dict[str, str] = {}
-    partly: dict[str, str] = {}
     shown: dict[str, str] = {}
+    supported: list[Conditions] = []
+    partly: list[Conditions] = []
     paper_values: dict[str, float] = {}
+    finding: str = ""
     figure: str | None = None
 
     @field_validator("statistic")
@@ -55,25 +66,46 @@ class Claim(BaseModel):
     @field_validator("paper_values")
     @classmethod
     def _paper_values_are_shown(cls, values: dict[str, float], info: ValidationInfo) -> dict[str, float]:
-        unknown = sorted(values.keys() - info.data.get("shown", {}).keys())
-        if unknown:
-            raise ValueError(f"'{unknown[0]}' is not among the values shown")
+        _all_shown(values, info)
         return values
+
+    @field_validator("supported", "partly", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, conditions: Any) -> Any:
+        return [conditions] if isinstance(conditions, dict) else conditions
 
     @field_validator("supported", "partly")
     @classmethod
-    def _conditions_parse(cls, conditions: dict[str, str]) -> dict[str, str]:
-        for condition in conditions.values():
-            _parse(condition)
-        return conditions
+    def _conditions_parse(cls, alternatives: list[Conditions], info: ValidationInfo) -> list[Conditions]:
+        for conditions in alternatives:
+            for condition in conditions.values():
+                _parse(condition)
+            _all_shown(conditions, info)
+        return alternatives
 
 
 class Judged(Claim):
-    """A claim as claims.json holds it: with its verdict, the shown values over seeds, and all values by seed."""
+    """A claim as claims.json holds it: with its verdict, the shown values over seeds, and all values by seed.
+
+    crossed: the values whose mean keeps its bound while their interval does not.
+    """
 
     verdict: Verdict
+    crossed: list[str]
     values: dict[str, Interval]
     per_seed: list[Values]
+
+    @property
+    def speaks_of(self) -> str:
+        """Which networks a verdict on a measured claim is about, where these are too few to speak of their kind."""
+        few = self.kind == "measured" and 0 < len(self.per_seed) < ENOUGH
+        return ("one network", "two networks")[len(self.per_seed) - 1] if few else ""
+
+
+def _all_shown(names: dict[str, Any], info: ValidationInfo) -> None:
+    unknown = sorted(names.keys() - info.data.get("shown", {}).keys())
+    if unknown:
+        raise ValueError(f"'{unknown[0]}' is not among the values shown")
 
 
 def _parse(condition: str) -> tuple[Callable[[float, float], bool], float]:
@@ -137,69 +169,139 @@ def evidence_of(run: Path, config: Config) -> Evidence:
     return Evidence(run / "measurements", config.seeds, blocks, networks, config.dataset.source, STUDIES)
 
 
+# --- values and their intervals ---------------------------------------------------------------------------------------
+
+
+def judge(claims: list[Claim], evidence: Evidence) -> list[dict[str, Any]]:
+    """Decide every claim. One without a statistic, or about a network that the run does not have, is not tested.
+
+    With fewer than three seeds, intervals are those of a bootstrap over draws, batches or test images; a study's
+    `unit` says which.
+    """
+    known: dict[tuple[str, str], tuple[list[Values], list[pd.Series]]] = {}
+    judged = []
+    for claim in claims:
+        measured: tuple[list[Values], list[pd.Series]] = ([], [])
+        if claim.statistic is not None:
+            about = claim.statistic, claim.network or ""
+            if about not in known:
+                known[about] = _measure(statistics()[claim.statistic], claim.network, evidence)
+            measured = known[about]
+        judged.append(decide(claim, *measured))
+    return judged
+
+
+def _measure(statistic: Statistic, network: str | None, evidence: Evidence) -> tuple[list[Values], list[pd.Series]]:
+    """A statistic's values by seed, and their means in each bootstrap sample if there are too few seeds."""
+    needed = statistic.networks or (() if network is None else (network,))
+    for measured in [evidence.networks[key] for key in statistic.studies] or [tuple(evidence.blocks)]:
+        if not measured or any(name not in measured for name in needed):
+            return [], []
+    values = list(statistic.values(evidence, network or ""))
+    if len(values) >= ENOUGH or not statistic.interval:
+        return values, []
+    return values, [_means(list(statistic.values(evidence.drawn(i), network or ""))) for i in range(SAMPLES)]
+
+
+def _means(values: list[Values]) -> pd.Series:
+    return pd.DataFrame(values).mean(skipna=False)
+
+
+def _intervals(names: list[str], values: list[Values], samples: list[pd.Series]) -> dict[str, Interval]:
+    """Mean and 95% interval of named values: over seeds, or between percentiles of the bootstrap samples."""
+    if not samples:
+        return {name: mean_interval([one[name] for one in values]) for name in names}
+    drawn = pd.DataFrame(samples)
+    means = _means(values)
+    return {
+        name: Interval(
+            mean=float(means[name]),
+            low=float(drawn[name].quantile(0.025)),
+            high=float(drawn[name].quantile(0.975)),
+            n=len(values),
+        )
+        for name in names
+    }
+
+
 # --- verdicts ---------------------------------------------------------------------------------------------------------
 
 
-def decide(claim: Claim, values: list[Values]) -> dict[str, Any]:
-    """The verdict on a claim from its statistic's values: the criterion is applied to the mean over seeds."""
-    verdict = _verdict(claim, values)
+def decide(claim: Claim, values: list[Values], samples: Sequence[pd.Series] = ()) -> dict[str, Any]:
+    """The verdict on a claim from its statistic's values by seed, and their means in bootstrap samples, if any."""
+    intervals = _intervals([*claim.shown], values, list(samples)) if values else {}
+    verdict = _verdict(claim, intervals)
     tested = verdict != "not tested"
-    shown = {name: vars(mean_interval([one[name] for one in values])) for name in claim.shown} if tested else {}
-    return {**claim.model_dump(mode="json"), "verdict": verdict, "values": shown, "per_seed": values}
+    return {
+        **claim.model_dump(mode="json"),
+        "verdict": verdict,
+        "crossed": _crossed(claim, intervals) if verdict == "partly supported" else [],
+        "values": {name: vars(value) for name, value in intervals.items()} if tested else {},
+        "per_seed": values,
+    }
 
 
-def _verdict(claim: Claim, values: list[Values], factor: float = 1.0) -> Verdict:
-    means = pd.DataFrame(values).mean(skipna=False)
-    needed = [*claim.supported, *claim.partly, *claim.shown]  # a statistic may give more, for other claims
-    if not values or means[needed].isna().any():
+def _verdict(claim: Claim, values: dict[str, Interval], move: float = 0.0) -> Verdict:
+    """Supported: a criterion holds for the means, and the intervals keep its bounds; if these do not, partly."""
+    if not values or any(np.isnan(value.mean) for value in values.values()):
         return "not tested"
-    if _hold(claim.supported, means, factor):
+    kept = [conditions for conditions in claim.supported if _hold(conditions, values, move, "mean")]
+    if any(_hold(conditions, values, move, "low", "high") for conditions in kept):
         return "supported"
-    if claim.partly and _hold(claim.partly, means, factor):
+    if kept or any(_hold(conditions, values, move, "mean") for conditions in claim.partly):
         return "partly supported"
     return "not supported"
 
 
-def _hold(conditions: dict[str, str], means: pd.Series, factor: float) -> bool:
-    for name, condition in conditions.items():
-        compare, bound = _parse(condition)
-        if not compare(means[name], _moved(name, condition, bound, factor)):
-            return False
-    return True
+def _hold(conditions: Conditions, values: dict[str, Interval], move: float, *ends: str) -> bool:
+    return all(_keeps(values[name], name, condition, move, *ends) for name, condition in conditions.items())
 
 
-def _moved(name: str, condition: str, bound: float, factor: float) -> float:
-    """A bound with its distance to the best possible value times `factor`: less than 1 is tighter, more is looser.
+def _keeps(value: Interval, name: str, condition: str, move: float, *ends: str) -> bool:
+    compare, bound = _parse(condition)
+    bound = _moved(name, condition, bound, move)
+    return all(compare(getattr(value, end), bound) for end in ends)
 
-    The best value is 0 for what should be small, 1 for a rank correlation or R squared, 100 for a percentage. A bound
-    of zero (a sign) and an equality have no such distance, and stay.
+
+def _crossed(claim: Claim, values: dict[str, Interval]) -> list[str]:
+    """The values whose interval crosses a bound of a criterion that their means keep."""
+    return [
+        name
+        for conditions in claim.supported
+        if _hold(conditions, values, 0.0, "mean")
+        for name, condition in conditions.items()
+        if not _keeps(values[name], name, condition, 0.0, "low", "high")
+    ]
+
+
+def movable(condition: str) -> bool:
+    """Whether a bound can be moved: a sign (a bound of zero) and an equality cannot."""
+    return _parse(condition)[1] != 0 and not condition.startswith("==")
+
+
+def _moved(name: str, condition: str, bound: float, move: float) -> float:
+    """A bound that is `move` tighter, a share of its distance to the best possible value; looser if below zero.
+
+    The best value is 0 for what should be small, 100 for a percentage and 1 for another share or a correlation. What
+    should be large and has no best value must be larger by that share.
     """
-    if bound == 0 or condition.startswith("=="):
+    if not movable(condition):
         return bound
-    best = 0.0 if condition.startswith("<") else 100.0 if "percent" in name else 1.0
-    return best + factor * (bound - best)
+    if condition.startswith("<"):
+        return bound * (1 - move)
+    best = 100.0 if "percent" in name else 1.0
+    return bound / (1 - move) if bound > best else best + (1 - move) * (bound - best)
 
 
 def sensitivity(claim: Judged) -> dict[str, Any]:
-    """What the verdict would be with every bound 20% tighter or looser (see `_moved`), and from each seed alone."""
+    """What the verdict would be with every bound 20% tighter or looser (see `_moved`), and from each seed alone.
+
+    "tighter" and "looser" are None where no bound can be moved.
+    """
+    alone = [{name: mean_interval([values[name]]) for name in claim.shown} for values in claim.per_seed]
+    moves = any(movable(condition) for conditions in claim.supported for condition in conditions.values())
     return {
-        "tighter": _verdict(claim, claim.per_seed, 0.8),
-        "looser": _verdict(claim, claim.per_seed, 1.2),
-        "seeds": [_verdict(claim, [values]) for values in claim.per_seed],
+        "tighter": _verdict(claim, claim.values, MOVE) if moves else None,
+        "looser": _verdict(claim, claim.values, -MOVE) if moves else None,
+        "seeds": [_verdict(claim, values) for values in alone],
     }
-
-
-def judge(claims: list[Claim], evidence: Evidence) -> list[dict[str, Any]]:
-    """Decide every claim. One without a statistic, or about a network that the run does not have, is not tested."""
-    return [decide(claim, _measure(claim, evidence)) for claim in claims]
-
-
-def _measure(claim: Claim, evidence: Evidence) -> list[Values]:
-    if claim.statistic is None:
-        return []
-    statistic = statistics()[claim.statistic]
-    needed = statistic.networks or (() if claim.network is None else (claim.network,))
-    measured = evidence.networks[statistic.study] if statistic.study else tuple(evidence.blocks)
-    if not measured or any(name not in measured for name in needed):
-        return []
-    return list(statistic.values(evidence, claim.network or ""))

@@ -75,6 +75,9 @@ class Measurement:
     message: what Snakemake's plan says.
     lesions: scripts/lesion.py offers it for networks of a user's own.
     random_key: the number that its random draws are keyed by; not given, it follows from the study's name.
+    unit: the column that numbers what its rows were drawn as, such as "draw", which a bootstrap draws again; "" where
+    each row is an error over test images. intact: the column that is 0 in the rows of the intact network, which belong
+    to no unit.
     """
 
     tables: Mapping[str, tuple[str, ...]]
@@ -85,6 +88,8 @@ class Measurement:
     cost: Cost | None = None
     lesions: bool = False
     random_key: int | None = None
+    unit: str = ""
+    intact: str = ""
 
 
 @dataclass(frozen=True)

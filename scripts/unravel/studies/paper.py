@@ -1,10 +1,31 @@
 """The numbers that the paper's text states and a figure can show, all of CIFAR-10; claims.yaml files word them."""
 
+import math
+
 BLOCKS = 54
-GRADIENT_RANGE = (5, 17)  # section 5: lengths that carry almost all gradient
+TYPICAL_LENGTH = 11  # the middle of 5 to 17, the lengths that carry almost all gradient by section 5
 VGG_ERROR = 90.0  # section 4.1, percent: after deleting any one layer of VGG
 DELETIONS = {"deleted_blocks": 10, "blocks": BLOCKS, "error_percent": 20}  # section 4.2
 TEST_ERRORS = {"resnet": 6.10, "effective-paths": 5.96}  # section 5, percent
+
+
+def gradient_range(blocks: int) -> tuple[int, int]:
+    """The lengths that carry almost all gradient, 5 to 17 of the paper's 54 (section 5), for a network of `blocks`.
+
+    A branch's chance to be on a path that matters is taken to be the paper's, 11 in 54, so that the lengths are spread
+    as a binomial distribution's: its width grows with the square root of the number of blocks.
+    """
+    return max(0, _typical(blocks, -2.03)), _typical(blocks, 2.03)
+
+
+def longest_noticeable(blocks: int) -> int:
+    """The length beyond which there is no noticeable gradient, about 20 of 54 (caption of Figure 6c)."""
+    return _typical(blocks, 3.04)
+
+
+def _typical(blocks: int, deviations: float) -> int:
+    share = TYPICAL_LENGTH / BLOCKS
+    return round(blocks * share + deviations * math.sqrt(blocks * share * (1 - share)))
 
 
 def in_proportion(number: int, blocks: int) -> int:

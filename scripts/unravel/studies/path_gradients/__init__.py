@@ -30,6 +30,7 @@ STUDY = Study(
             backward_images=lambda config: config.section("gradients").batch_size,
         ),
         random_key=9,
+        unit="batch",
     ),
     figure=Figure(
         number="6",
@@ -38,7 +39,7 @@ STUDY = Study(
         slug="path-gradients",
         note="Panels a, b and c in one; the exact sum over paths in panel C is ours.",
         shows=lambda config: config.section("gradients").shown or None,
-        inputs=("gradients", "paths"),
+        inputs=("gradients", "paths", "untrained_gradients"),
     ),
     core=True,
 )

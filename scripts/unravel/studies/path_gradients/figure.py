@@ -9,27 +9,31 @@ from matplotlib.axes import Axes
 from unravel import tables
 from unravel.studies import style
 from unravel.studies.path_gradients import EXACT, SAMPLED
-from unravel.studies.path_gradients.values import by_length, summary
+from unravel.studies.path_gradients.values import DECAY, by_length, decay, mean_norms, summary
 
 
 def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
-    """Draw measurements/gradients tables of one network: its sampled and its exact ones, and its path counts."""
+    """Draw measurements of one network: sampled and exact gradients, those of its untrained copies, and path counts."""
     sampled = tables.read([path for path in inputs if path.name.endswith(".sampled.csv")], SAMPLED)
     exact = tables.read([path for path in inputs if path.name.endswith(".exact.csv")], EXACT)
     counts = tables.read(
         [path for path in inputs if path.parent.name == "paths"], ("deleted_blocks", "length", "paths")
     )
+    untrained = tables.read(
+        [path for path in inputs if path.parent.name == "untrained_gradients"], SAMPLED[:2] + SAMPLED[-2:]
+    )
     paths = counts[counts.deleted_blocks == 0].set_index("length").paths.astype(float)
     table = by_length(sampled, exact, paths)
     shown = table[table.batch_norm == "train"].set_index("length")
-    values = summary(table, sampled, exact, paths)
+    values = summary(table, sampled, exact, paths) | {"untrained": dict(zip(DECAY, decay(untrained), strict=True))}
     mark = style.marks(sampled.network)[sampled.network.iloc[0]]
     with style.axes(columns=3, height=2.9) as (figure, panels):
         panels[0].bar(shown.index, shown.share_of_paths, color=style.GREY, width=0.8, label="_all paths")
         panels[1].plot(shown.index, shown.log10_mean_norm, color=mark.colour, marker=mark.marker, markersize=2.5,
                        label="_sampled paths")  # fmt: skip
+        panels[1].plot(mean_norms(untrained), color=style.GREY, linestyle="--", label="before training")
         _draw_shares(panels[2], shown, values["papers_range"], mark)
-        titles = ("share of paths", "one path's norm, log10", "share of norm")
+        titles = ("share of paths", "log10 of the norm of one path", "share by length")
         for panel, letter, title in zip(panels, "ABC", titles, strict=True):
             style.panel_title(panel, letter, title)
             panel.set_xlabel("path length")
@@ -43,3 +47,10 @@ def _draw_shares(panel: Axes, shown: pd.DataFrame, papers_range: tuple[int, int]
     panel.plot(shown.index, shown.estimated_share, color=mark.colour, linestyle=":", marker=mark.marker, markersize=2.5,
                label="paths x mean norm of sampled paths")  # fmt: skip
     panel.plot(shown.index, shown.exact_share, color="#000000", label="norm of the exact sum over paths")
+    panel.plot(
+        shown.index,
+        shown.projected_share,
+        color="#000000",
+        linestyle="--",
+        label="share of the gradient, by projection",
+    )

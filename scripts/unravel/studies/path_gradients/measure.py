@@ -28,7 +28,7 @@ def measure(network: Network, images: Images, settings: Gradients, generator: to
     order = torch.randperm(len(split.labels), generator=generator)
     for batch in range(settings.batches):
         index = order[batch * settings.batch_size : (batch + 1) * settings.batch_size].to(split.labels.device)
-        members = draw_paths(len(network.blocks), settings.samples_per_length, generator)
+        members = paths.draw(len(network.blocks), settings.samples_per_length, generator)
         for mode in ("train", "eval"):
             tape = paths.record(network, split.normalised(index), split.labels[index], train_mode=mode == "train")
             here = {"batch_norm": mode, "batch": batch + 1}
@@ -40,15 +40,6 @@ def measure(network: Network, images: Images, settings: Gradients, generator: to
         "largest_full_error": tables["exact"].full_error.max(),
     }
     return tables, facts
-
-
-def draw_paths(n_blocks: int, samples: int, generator: torch.Generator) -> list[list[int]]:
-    """So many paths of each length 0 to n, each drawn evenly from all of that length, as their residual blocks."""
-    return [
-        torch.randperm(n_blocks, generator=generator)[:length].tolist()
-        for length in range(n_blocks + 1)
-        for _ in range(samples)
-    ]
 
 
 def _sampled_table(tape: paths.Tape, members: list[list[int]]) -> pd.DataFrame:

@@ -14,23 +14,29 @@ from unravel.studies.deciding import Evidence, Statistic, Values
 from unravel.studies.paper import in_proportion
 
 FITTED = (1, 40)  # lengths over which the decay is fitted, of the paper's 54
+DECAY = ("decades_per_block", "r_squared")
 
 
 def by_length(sampled: pd.DataFrame, exact: pd.DataFrame, paths: pd.Series) -> pd.DataFrame:
     """One row per BN mode and length: mean norms over samples, batches and seeds, and shares that sum to one.
 
     estimated_share is the paper's: number of paths times mean norm of a sampled one. exact_share takes the norm of the
-    sum over all paths of that length instead.
+    sum over all paths of that length instead. projected_share is <G_k, G> / |G|^2, with G_k that sum and G the full
+    gradient: these add up to 1 by themselves, so that they alone are shares of the gradient. One may be negative.
     """
     keys = ["batch_norm", "length"]
+    exact = exact.assign(projected_up_to=exact.cosine * exact.norm_ratio)
     table = pd.DataFrame(
         {
             "log10_mean_norm": sampled.groupby(keys).log10_norm.agg(_log10_mean),
             "log10_exact_norm": exact.groupby(keys).log10_norm.agg(_log10_mean),
             "cosine_up_to": exact.groupby(keys).cosine.mean(),
             "norm_ratio_up_to": exact.groupby(keys).norm_ratio.mean(),
+            "projected_up_to": exact.groupby(keys).projected_up_to.mean(),
         }
     ).reset_index()
+    up_to = table.groupby("batch_norm").projected_up_to
+    table["projected_share"] = up_to.diff().fillna(table.projected_up_to)  # the first length has none before it
     table["share_of_paths"] = table.length.map(paths / paths.sum())
     estimated = table.log10_mean_norm + np.log10(table.length.map(paths))
     for column, logs in (("estimated_share", estimated), ("exact_share", table.log10_exact_norm)):
@@ -49,20 +55,19 @@ def summary(table: pd.DataFrame, sampled: pd.DataFrame, exact: pd.DataFrame, pat
     """Per BN mode: the decay of a path's gradient, and which lengths carry the gradient, estimated and exact."""
     modes = {}
     blocks = int(paths.index.max())
-    fitted_lengths = FITTED[0], max(2, in_proportion(FITTED[1], blocks))
-    papers_range = in_proportion(paper.GRADIENT_RANGE[0], blocks), in_proportion(paper.GRADIENT_RANGE[1], blocks)
+    papers_range, noticeable = paper.gradient_range(blocks), paper.longest_noticeable(blocks)
     for mode, rows in table.groupby("batch_norm"):
         by = rows.set_index("length")
-        fitted = by.loc[fitted_lengths[0] : fitted_lengths[1]]
-        slope, r_squared = exponential_decay(fitted.index, fitted.log10_mean_norm)
         modes[str(mode)] = {
-            "decades_per_block": slope,
-            "r_squared": r_squared,
+            **dict(zip(DECAY, decay(sampled[sampled.batch_norm == mode]), strict=True)),
             **{
                 f"{kind}_{name}": value
                 for kind in ("estimated", "exact")
                 for name, value in _range(by[f"{kind}_share"], paths, papers_range).items()
             },
+            "projected_percent_in_papers_range": 100 * by.projected_share.loc[papers_range[0] : papers_range[1]].sum(),
+            "projected_percent_beyond": 100 * by.projected_share.loc[noticeable + 1 :].sum(),
+            "mean_effective_length": float((by.index * by.projected_share).sum()),
             "explained_at": (by.cosine_up_to >= 0.99).idxmax(),
         }
     return {
@@ -72,8 +77,9 @@ def summary(table: pd.DataFrame, sampled: pd.DataFrame, exact: pd.DataFrame, pat
         "samples_per_length": int(sampled.groupby(["seed", "batch_norm", "batch", "length"]).size().max()),
         "batches": int(exact.batch.max()),
         "largest_full_error": exact.full_error.max(),
-        "fitted": fitted_lengths,
+        "fitted": fitted_lengths(blocks),
         "papers_range": papers_range,
+        "noticeable_up_to": noticeable,
     }
 
 
@@ -90,6 +96,7 @@ def _range(share: pd.Series, paths: pd.Series, papers_range: tuple[int, int]) ->
 def gradient_values(evidence: Evidence, network: str) -> Iterator[Values]:
     """Gradient by path length, BN in train mode."""
     sampled, exact = _tables(evidence)
+    untrained = evidence.table("untrained_gradients", evidence.networks["gradients"])
     paths = pd.Series(counts_by_length(int(exact.length.max())), dtype=float)
     for seed in evidence.seeds:
         of_seed, exact_of_seed = sampled[sampled.seed == seed], exact[exact.seed == seed]
@@ -98,9 +105,30 @@ def gradient_values(evidence: Evidence, network: str) -> Iterator[Values]:
         yield {
             "decades_per_block": mode["decades_per_block"],
             "r_squared": mode["r_squared"],
-            "percent_5_to_17": mode["estimated_percent_in_papers_range"],
-            "exact_percent_5_to_17": mode["exact_percent_in_papers_range"],
+            **dict(zip([f"untrained_{name}" for name in DECAY], decay(untrained[untrained.seed == seed]), strict=True)),
+            "estimated_percent_in_range": mode["estimated_percent_in_papers_range"],
+            "exact_percent_in_range": mode["exact_percent_in_papers_range"],
+            "projected_percent_in_range": mode["projected_percent_in_papers_range"],
+            "projected_percent_beyond": mode["projected_percent_beyond"],
+            "absolute_percent_beyond": abs(mode["projected_percent_beyond"]),
         }
+
+
+def decay(sampled: pd.DataFrame) -> tuple[float, float]:
+    """Slope in decades per block, and R squared, of the log of the mean norm of sampled paths against their length."""
+    mean = mean_norms(sampled)
+    first, last = fitted_lengths(int(mean.index.max()))
+    return exponential_decay(mean.loc[first:last].index, mean.loc[first:last])
+
+
+def mean_norms(sampled: pd.DataFrame) -> pd.Series:
+    """Log10 of the mean norm of sampled paths, by their length."""
+    return sampled.groupby("length").log10_norm.agg(_log10_mean)
+
+
+def fitted_lengths(blocks: int) -> tuple[int, int]:
+    """First and last length that a straight line is put through: 1 to 40 of 54."""
+    return FITTED[0], max(2, in_proportion(FITTED[1], blocks))
 
 
 def _tables(evidence: Evidence) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -131,6 +159,6 @@ def linear_sum_error(blocks: int, seed: int) -> float:
 
 
 STATISTICS = {
-    "gradient": Statistic(gradient_values, study="gradients"),
-    "unravelled_sum": Statistic(unravelled_sum_values, study="gradients"),
+    "gradient": Statistic(gradient_values, studies=("gradients", "untrained_gradients")),
+    "unravelled_sum": Statistic(unravelled_sum_values, studies=("gradients",), interval=False),
 }

@@ -29,6 +29,8 @@ STUDY = Study(
         ),
         lesions=True,
         random_key=1,
+        unit="draw",
+        intact="deleted_blocks",
     ),
     figure=Figure(
         number="5a",

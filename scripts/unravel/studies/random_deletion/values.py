@@ -42,4 +42,21 @@ def random_deletion_values(evidence: Evidence, network: str) -> Iterator[Values]
         }
 
 
-STATISTICS = {"random_deletion": Statistic(random_deletion_values, study="random_deletions")}
+def severity_values(evidence: Evidence, network: str) -> Iterator[Values]:
+    """The median error with 20 of 54 blocks deleted, beside that with 10 and beside chance."""
+    table, blocks = evidence.table("random_deletions", [network]), evidence.blocks[network]
+    chance = float(evidence.table("deletions", [network]).chance_error_percent.iloc[0])
+    for _, rows in table.groupby("seed"):
+        medians = rows.groupby("deleted_blocks").error_percent.median()
+        at_10, at_20 = (float(medians.get(in_proportion(number, blocks), math.nan)) for number in (10, 20))
+        yield {
+            "error_percent_at_20": at_20,
+            "error_ratio_20_to_10": at_20 / at_10 if at_10 else math.inf,
+            "share_of_chance_at_20": at_20 / chance,
+        }
+
+
+STATISTICS = {
+    "random_deletion": Statistic(random_deletion_values, studies=("random_deletions",)),
+    "random_deletion_severity": Statistic(severity_values, studies=("random_deletions", "deletions")),
+}

@@ -27,6 +27,8 @@ STUDY = Study(
         cost=Cost(lambda config, size: size.test * size.forward * _wirings(config.section("reorderings")), shared=0.56),
         lesions=True,
         random_key=2,
+        unit="draw",
+        intact="swaps",
     ),
     figure=Figure(
         number="5b",

@@ -6,16 +6,20 @@ from pathlib import Path
 from unravel import tables
 from unravel.studies import style
 from unravel.studies.reordering import COLUMNS
-from unravel.studies.reordering.values import binned_by_tau, summary
+from unravel.studies.reordering.values import summary
 
 
 def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
     """Draw measurements/reorderings tables of any networks and seeds."""
-    table = binned_by_tau(tables.read(inputs, COLUMNS))
+    table = tables.read(inputs, COLUMNS)
     marks = style.marks(table.network)
     with style.axes(height=3.2) as (figure, panel):
         for network, rows in table.groupby("network"):
-            style.median_and_quartiles(panel, rows.groupby("tau_bin").error_percent, marks[str(network)], str(network))
+            mark, name = marks[str(network)], str(network)
+            tau = rows.groupby("swaps").kendall_tau.transform("median")
+            style.median_and_quartiles(panel, rows.groupby(tau).error_percent, mark, name)
+            panel.plot(rows.kendall_tau, rows.error_percent, ".", color=mark.colour, markersize=3, alpha=0.5, zorder=1,
+                       label=style.part("draws", name))  # fmt: skip
         panel.set_xlabel("Kendall's tau between the old and the new order of blocks")
         panel.set_ylabel("test error, percent")
         panel.set_ylim(0, 100)

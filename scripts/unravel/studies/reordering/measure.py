@@ -19,8 +19,8 @@ def measure(
     """Swap k random pairs of blocks of equal shape, for k from 0 to `most`, several draws each (section 4.3, Fig. 5b).
 
     The swaps of a draw follow one another, so that neighbouring numbers share more of their work. Columns: swaps (k),
-    draw (1-based), kendall_tau (rank correlation between the old and the new order of all blocks), and those of
-    `sweep`. Raises InputError if no two blocks have equal shape.
+    draw (1-based), order (the blocks, 1-based, as images pass them), kendall_tau (rank correlation between the old and
+    the new order of all blocks), and those of `sweep`. Raises InputError if no two blocks have equal shape.
     """
     groups = swappable(network)
     if not groups:
@@ -36,6 +36,7 @@ def measure(
     columns = {
         "swaps": [swaps for swaps, _, _ in orders],
         "draw": [draw for _, draw, _ in orders],
+        "order": [" ".join(str(block + 1) for block, _ in wiring) for _, _, wiring in orders],
         "kendall_tau": [kendalltau(straight, [block for block, _ in wiring]).statistic for _, _, wiring in orders],
     }
     return sweep(network, images, [wiring for _, _, wiring in orders], columns)

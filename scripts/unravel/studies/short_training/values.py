@@ -62,4 +62,4 @@ def short_training_values(evidence: Evidence, network: str) -> Iterator[Values]:
         yield {"difference_points": difference, "equivalence_margin_points": margin}
 
 
-STATISTICS = {"short_training": Statistic(short_training_values, networks=NETWORKS)}
+STATISTICS = {"short_training": Statistic(short_training_values, networks=NETWORKS, interval=False)}

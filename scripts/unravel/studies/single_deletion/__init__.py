@@ -3,7 +3,16 @@
 from unravel.studies.base import Cost, Figure, Measurement, Study
 from unravel.studies.single_deletion.settings import Deletions
 
-COLUMNS = ("network", "seed", "deleted_position", "downsampling", "error_percent", "chance_error_percent")
+COLUMNS = (
+    "network",
+    "seed",
+    "deleted_position",
+    "downsampling",
+    "wrong_images",
+    "test_images",
+    "error_percent",
+    "chance_error_percent",
+)
 
 STUDY = Study(
     order=80,

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from unravel.statistics import increase_after_deletion, mean_interval
@@ -40,13 +41,23 @@ def summary(deleted: pd.DataFrame) -> dict[str, Any]:
 def single_deletion_values(evidence: Evidence, network: str) -> Iterator[Values]:
     """Single deletions of one network: how far they are from chance, and from the intact network."""
     table = increase_after_deletion(evidence.table("deletions", [network]))
+    means = table.groupby("deleted_position")[["error_percent", "increase_points"]].mean()  # over seeds
+    lowest = int(means.index[means.error_percent.argmin()])
+    ordinary_means = means.increase_points.where(~table.groupby("deleted_position").downsampling.first())
+    costliest = int(means.index[np.nanargmax(ordinary_means)])
     for _, rows in table.groupby("seed"):
+        by_position = rows.set_index("deleted_position")
         ordinary, halving = rows[~rows.downsampling].increase_points, rows[rows.downsampling].increase_points
         p90 = float(ordinary.quantile(0.9))
         yield {
             "blocks": len(rows),
-            "percent_at_chance": 100 * float((rows.error_percent >= 0.8 * rows.chance_error_percent).mean()),
+            "lowest_position": lowest,
+            "lowest_share_of_chance": by_position.error_percent[lowest] / by_position.chance_error_percent[lowest],
             "median_increase_points": float(ordinary.median()),
+            "percent_over_5_points": 100 * float((ordinary > 5).mean()),
+            "highest_increase_points": float(ordinary.max()),
+            "costliest_position": costliest,
+            "costliest_increase_points": by_position.increase_points[costliest],
             "p90_increase_points": p90,
             "downsampling_above_p90_points": float(halving.min()) - p90 if len(halving) else math.nan,
             "mean_increase_points": float(rows.increase_points.mean()),
@@ -62,6 +73,6 @@ def imagenet_values(evidence: Evidence, network: str) -> Iterator[Values]:
 
 
 STATISTICS = {
-    "single_deletion": Statistic(single_deletion_values, study="deletions"),
+    "single_deletion": Statistic(single_deletion_values, studies=("deletions",)),
     "imagenet": Statistic(imagenet_values),
 }

@@ -14,14 +14,18 @@ def stochastic_depth_values(evidence: Evidence, network: str) -> Iterator[Values
     """Points of mean increase that stochastic depth saves, over all blocks and over downsampling ones, by seed."""
     plain, dropped = (increase_after_deletion(evidence.table("deletions", [name])) for name in (PLAIN, DROPPED))
     for (_, before), (_, after) in zip(plain.groupby("seed"), dropped.groupby("seed"), strict=True):
+        halving = _saved(before[before.downsampling], after[after.downsampling])
         yield {
-            "saved_points": _mean(before) - _mean(after),
-            "saved_at_downsampling_points": _mean(before[before.downsampling]) - _mean(after[after.downsampling]),
+            "saved_points": _saved(before, after),
+            "saved_at_downsampling_points": halving,
+            "more_at_downsampling_points": halving - _saved(before[~before.downsampling], after[~after.downsampling]),
+            "plain_error_percent": float(before.error_percent.mean()),
+            "dropped_error_percent": float(after.error_percent.mean()),
         }
 
 
-def _mean(rows: pd.DataFrame) -> float:
-    return float(rows.increase_points.mean())
+def _saved(before: pd.DataFrame, after: pd.DataFrame) -> float:
+    return float(before.increase_points.mean() - after.increase_points.mean())
 
 
-STATISTICS = {"stochastic_depth": Statistic(stochastic_depth_values, study="deletions", networks=(PLAIN, DROPPED))}
+STATISTICS = {"stochastic_depth": Statistic(stochastic_depth_values, studies=("deletions",), networks=(PLAIN, DROPPED))}

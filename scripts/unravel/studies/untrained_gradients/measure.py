@@ -1,0 +1,56 @@
+"""Follow the gradient back along single paths of a network whose training is undone."""
+
+import copy
+import math
+
+import pandas as pd
+import torch
+from torch import nn
+
+from unravel.engine import paths
+from unravel.engine.sweeps import Facts, Images, Tables
+from unravel.networks import Network, initialise
+from unravel.studies.untrained_gradients.settings import UntrainedGradients
+
+
+def measure(
+    network: Network, images: Images, settings: UntrainedGradients, generator: torch.Generator
+) -> tuple[Tables, Facts]:
+    """Measure batches of training images, without augmentation, with BN in train mode, after new first weights.
+
+    Columns: batch, length, sample, log10_norm of the batch-mean loss's gradient at the first block's input.
+    """
+    split, found = images.split("train"), []
+    network = untrained(network, generator)
+    order = torch.randperm(len(split.labels), generator=generator)
+    for batch in range(settings.batches):
+        index = order[batch * settings.batch_size : (batch + 1) * settings.batch_size].to(split.labels.device)
+        members = paths.draw(len(network.blocks), settings.samples_per_length, generator)
+        tape = paths.record(network, split.normalised(index), split.labels[index], train_mode=True)
+        found.append(
+            pd.DataFrame(
+                {
+                    "batch": batch + 1,
+                    "length": [len(path) for path in members],
+                    "sample": [sample for _ in range(len(network.blocks) + 1) for sample in samples(settings)],
+                    "log10_norm": (paths.sampled_log_norms(tape, members).double() / math.log(10)).tolist(),
+                }
+            )
+        )
+    return {"": pd.concat(found, ignore_index=True)}, {}
+
+
+def samples(settings: UntrainedGradients) -> range:
+    """The numbers of the samples of one length."""
+    return range(1, settings.samples_per_length + 1)
+
+
+def untrained(network: Network, generator: torch.Generator) -> Network:
+    """A copy with weights drawn anew as before training, and batch normalisation that has seen nothing."""
+    device = next(network.parameters()).device
+    fresh = copy.deepcopy(network).cpu()  # whose generator the weights are drawn from
+    for module in fresh.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_parameters()
+    initialise(fresh, generator)
+    return fresh.to(device)
