@@ -1,4 +1,4 @@
-"""Write README.md's generated parts: results of published runs, each number from a file, and the list of figures."""
+"""Write README.md's generated parts: picture and results of published runs, every number from a file, and figures."""
 
 import statistics
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ def main() -> None:
 
 def rewritten(readme: str) -> str:
     """README.md with its generated parts anew. Raises InputError if it lacks the marks around one."""
-    for name, text in (("results", section()), ("figures", figures_table())):
+    for name, text in (("picture", picture()), ("results", section()), ("figures", figures_table())):
         begin, end = (mark.format(name) for mark in MARKS)
         before, found, rest = readme.partition(begin)
         _, closed, after = rest.partition(end)
@@ -42,6 +42,14 @@ def figures_table() -> str:
         elsewhere = " CONFIG=config/imagenet.yaml" if study.not_attempted else ""
         rows.append(f"| {figure.label} | {figure.title} | `make figure FIG={figure.number}{elsewhere}` |")
     return "\n".join(rows) + "\n"
+
+
+def picture() -> str:
+    """The first published run's Figure 3 with its caption, as Markdown."""
+    folder = REPOSITORY / "results" / PUBLISHED[0]
+    return pages.template(REPOSITORY / "report", "picture.md").render(
+        run=overview.read_run(folder), deletions=figure_values(folder)["single-deletion"]
+    )
 
 
 def section() -> str:

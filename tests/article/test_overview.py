@@ -55,7 +55,7 @@ def test_the_runs_stand_side_by_side_nearest_to_the_paper_first(results):
     heads = [head.words for head in page.all("table")[0].all("thead")[0].all("th")]
     assert heads == ["claim", "the paper, and where", "large", "small"]
     for row, claim in zip(page.all("table")[0].all("tbody")[0].all("tr"), claims_of("large"), strict=True):
-        assert row.all("th")[0].words == claim["claim"]
+        assert row.all("th")[0].words == f"{claim['claim']} ({claim['kind']})"
         paper, large, small = row.all("td")
         assert paper.words == f"{claim['paper']} ({claim['where']})"
         for name, cell in (("large", large), ("small", small)):
@@ -91,10 +91,11 @@ def test_a_run_is_described_by_its_files(results):
     hardware = records[0]["hardware"]
     assert said["hardware"][0].startswith(f"{hardware['cpu']}, {hardware['cores']} cores, {hardware['memory_gb']} GB")
     assert sum(int(n) for n in re.findall(r"\((\d+) jobs?\)", said["hardware"][0])) == len(records)
-    verdicts = [claim["verdict"] for claim in claims_of("large")]
-    assert re.findall(r"(\d+) \S ((?:partly |not )?(?:supported|tested))", said["verdicts"][0]) == [
-        (str(verdicts.count(word)), word) for word in ("supported", "partly supported", "not supported", "not tested")
-    ]
+    for kind in ("measured", "counting"):
+        verdicts = [claim["verdict"] for claim in claims_of("large") if claim["kind"] == kind]
+        counted = re.findall(r"(\d+) \S ((?:partly |not )?(?:supported|tested))", said[f"verdicts on {kind} claims"][0])
+        words = ("supported", "partly supported", "not supported", "not tested")
+        assert counted == [(str(verdicts.count(word)), word) for word in words]
 
 
 def test_it_says_where_runs_disagree_and_where_they_judge_by_other_criteria(results):

@@ -95,6 +95,7 @@ def write(run: Path, source: Path) -> str:
         criteria={claim.id: claim.criterion for claim in stated},
         paper={claim.id: claim.paper for claim in stated},
         sensitivity=claims.sensitivity,
+        criteria_history=yaml.safe_load((source / "criteria.yaml").read_text(encoding="utf-8")),
         cards=checkpoint_cards(run, records),
         records=records,
         pipeline=graphs.graph(records, records, graphs.by_script) if records else None,

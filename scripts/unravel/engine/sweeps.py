@@ -1,15 +1,18 @@
 """Sweeps: a set of wirings of a trained network becomes a table of test errors."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
+import torch
+from torch import Tensor
 
 from unravel.config import Evaluation
 from unravel.data.batches import AnySplit
 from unravel.engine.wiring import evaluate
+from unravel.files import InputError
 from unravel.networks import Network, Wiring, for_inference
 
 SplitName = Literal["train", "test"]
@@ -22,6 +25,24 @@ class Images:
     split: Callable[[SplitName], AnySplit]
     classes: int
     evaluation: Evaluation
+
+    def drawn(
+        self, key: str, batches: int, batch_size: int, generator: torch.Generator
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """So many batches of random training images without augmentation, and their labels; no image comes twice.
+
+        Raises InputError, which names the config's section `key`, if there are fewer images.
+        """
+        split = self.split("train")
+        if batches * batch_size > len(split.labels):
+            raise InputError(
+                f"{key}: {batches} batches of {batch_size} images are asked for, and the data has {len(split.labels)} "
+                f"training images; lower {key}.batches or {key}.batch_size"
+            )
+        order = torch.randperm(len(split.labels), generator=generator)
+        for index in torch.split(order[: batches * batch_size], batch_size):
+            index = index.to(split.labels.device)
+            yield split.normalised(index), split.labels[index]
 
 
 Tables = dict[str, pd.DataFrame]

@@ -95,6 +95,7 @@ class Value(Model):
 
 class ClaimEntry(Model):
     id: str
+    kind: Literal["counting", "measured"]
     text: str
     where: str = Field(description="Place in the paper.")
     criterion: str
@@ -283,6 +284,7 @@ def _text_of(element_id: str, page: str) -> str | None:
 def _claim(claim: Mapping[str, Any]) -> ClaimEntry:
     return ClaimEntry(
         id=claim["id"],
+        kind=claim["kind"],
         text=claim["claim"],
         where=claim["where"],
         criterion=claim["criterion"],

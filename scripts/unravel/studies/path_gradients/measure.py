@@ -23,15 +23,13 @@ def measure(network: Network, images: Images, settings: Gradients, generator: to
     relative error of the sum over all lengths against autograd's gradient, the same in every row of a batch.
     Norms are those of the batch-mean loss's gradient at the first block's input, over the whole batch.
     """
-    split, clock = images.split("train"), time.perf_counter()
-    sampled, exact = [], []
-    order = torch.randperm(len(split.labels), generator=generator)
-    for batch in range(settings.batches):
-        index = order[batch * settings.batch_size : (batch + 1) * settings.batch_size].to(split.labels.device)
+    sampled, exact, clock = [], [], time.perf_counter()
+    drawn = images.drawn("gradients", settings.batches, settings.batch_size, generator)
+    for batch, (inputs, labels) in enumerate(drawn, start=1):
         members = paths.draw(len(network.blocks), settings.samples_per_length, generator)
         for mode in ("train", "eval"):
-            tape = paths.record(network, split.normalised(index), split.labels[index], train_mode=mode == "train")
-            here = {"batch_norm": mode, "batch": batch + 1}
+            tape = paths.record(network, inputs, labels, train_mode=mode == "train")
+            here = {"batch_norm": mode, "batch": batch}
             sampled.append(_sampled_table(tape, members).assign(**here))
             exact.append(_exact_table(tape).assign(**here))
     tables = {"sampled": pd.concat(sampled, ignore_index=True), "exact": pd.concat(exact, ignore_index=True)}

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from unravel.statistics import increase_after_deletion, mean_interval
@@ -42,9 +41,9 @@ def single_deletion_values(evidence: Evidence, network: str) -> Iterator[Values]
     """Single deletions of one network: how far they are from chance, and from the intact network."""
     table = increase_after_deletion(evidence.table("deletions", [network]))
     means = table.groupby("deleted_position")[["error_percent", "increase_points"]].mean()  # over seeds
-    lowest = int(means.index[means.error_percent.argmin()])
+    lowest = int(means.index[int(means.error_percent.argmin())])
     ordinary_means = means.increase_points.where(~table.groupby("deleted_position").downsampling.first())
-    costliest = int(means.index[np.nanargmax(ordinary_means)])
+    costliest = int(means.index[int(ordinary_means.argmax())])
     for _, rows in table.groupby("seed"):
         by_position = rows.set_index("deleted_position")
         ordinary, halving = rows[~rows.downsampling].increase_points, rows[rows.downsampling].increase_points
@@ -57,7 +56,7 @@ def single_deletion_values(evidence: Evidence, network: str) -> Iterator[Values]
             "percent_over_5_points": 100 * float((ordinary > 5).mean()),
             "highest_increase_points": float(ordinary.max()),
             "costliest_position": costliest,
-            "costliest_increase_points": by_position.increase_points[costliest],
+            "costliest_increase_points": float(by_position.increase_points[costliest]),
             "p90_increase_points": p90,
             "downsampling_above_p90_points": float(halving.min()) - p90 if len(halving) else math.nan,
             "mean_increase_points": float(rows.increase_points.mean()),

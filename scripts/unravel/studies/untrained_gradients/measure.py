@@ -20,17 +20,16 @@ def measure(
 
     Columns: batch, length, sample, log10_norm of the batch-mean loss's gradient at the first block's input.
     """
-    split, found = images.split("train"), []
+    found = []
     network = untrained(network, generator)
-    order = torch.randperm(len(split.labels), generator=generator)
-    for batch in range(settings.batches):
-        index = order[batch * settings.batch_size : (batch + 1) * settings.batch_size].to(split.labels.device)
+    drawn = images.drawn("untrained_gradients", settings.batches, settings.batch_size, generator)
+    for batch, (inputs, labels) in enumerate(drawn, start=1):
         members = paths.draw(len(network.blocks), settings.samples_per_length, generator)
-        tape = paths.record(network, split.normalised(index), split.labels[index], train_mode=True)
+        tape = paths.record(network, inputs, labels, train_mode=True)
         found.append(
             pd.DataFrame(
                 {
-                    "batch": batch + 1,
+                    "batch": batch,
                     "length": [len(path) for path in members],
                     "sample": [sample for _ in range(len(network.blocks) + 1) for sample in samples(settings)],
                     "log10_norm": (paths.sampled_log_norms(tape, members).double() / math.log(10)).tolist(),
