@@ -12,6 +12,7 @@ import torch
 from unravel.data.batches import Split, random_generator
 from unravel.engine import paths
 from unravel.engine.combinatorics import counts_by_length
+from unravel.files import InputError
 from unravel.studies.path_gradients.measure import measure
 from unravel.studies.path_gradients.settings import Gradients
 from unravel.studies.path_gradients.values import by_length, summary
@@ -68,8 +69,7 @@ class Watched(Split):
 def test_each_row_holds_the_norm_in_its_own_mode_on_its_own_batch(make_network, make_split, measured, mode, batch):
     split = Watched(**vars(make_split(n=40)))
     _, exact = measured(split=split)
-    batches = split.asked[::2]  # each is asked for once in either mode
-    assert all(torch.equal(one, same) for one, same in zip(batches, split.asked[1::2], strict=True))
+    batches = split.asked  # each is asked for once, for both modes
     assert [len(index) for index in batches] == [16, 16]
     assert len(set(torch.cat(batches).tolist())) == 32  # no image twice
     index = batches[batch - 1]
@@ -77,6 +77,16 @@ def test_each_row_holds_the_norm_in_its_own_mode_on_its_own_batch(make_network, 
     rows = exact[(exact.batch_norm == mode) & (exact.batch == batch)]
     norms = paths.exact_by_length(tape).log_norm.exp()
     np.testing.assert_allclose(10**rows.log10_norm, norms, rtol=1e-3)
+
+
+@pytest.mark.parametrize("n", [31, 32])
+def test_more_images_than_there_are_cannot_be_drawn(make_images, make_split, n):
+    drawn = make_images(train=make_split(n=n)).drawn("gradients", 2, 16, random_generator(1))
+    if n == 32:
+        assert [len(labels) for _, labels in drawn] == [16, 16]
+    else:
+        with pytest.raises(InputError, match="gradients: 2 batches of 16 images are asked for, and the data has 31"):
+            next(drawn)
 
 
 def test_the_same_generator_gives_the_same_table(measured):
