@@ -6,8 +6,10 @@ import subprocess
 import pytest
 
 import describe_results
+from unravel.evidence.claims import read
 from unravel.evidence.records import REPOSITORY
 from unravel.evidence.verification import verify
+from unravel.studies.base import FOLDER
 
 RUNS = [REPOSITORY / "results" / name for name in describe_results.PUBLISHED]
 LARGEST = 40e6  # bytes of all published runs together
@@ -27,6 +29,16 @@ def test_a_published_run_is_whole_and_its_verdicts_follow_from_its_measurements(
 def test_readme_says_what_the_published_files_say():
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     assert describe_results.rewritten(readme) == readme, "run `python scripts/describe_results.py`"
+
+
+def test_imagenet_is_compared_with_the_published_cifar10_run_of_the_most_blocks():
+    networks = [describe_results.figure_values(run)["single-deletion"]["networks"]["resnet"] for run in RUNS]
+    deepest = max(networks, key=lambda network: network["blocks"])
+    (claim,) = [
+        claim for claim in read(FOLDER / "imagenet_deletion/claims.yaml") if claim.id == "imagenet-downsampling"
+    ]
+    bound = f"> {deepest['downsampling_mean_increase_points']:.2f}"
+    assert claim.supported == [{"mean_downsampling_increase_points": bound}]
 
 
 def test_git_tracks_the_published_runs_and_no_other():
