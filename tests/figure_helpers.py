@@ -56,15 +56,17 @@ def history_tables(folder):
 
 def random_deletion_tables(folder):
     """Error 5 k + draw of seed s, plus s, after k deletions."""
-    header = ["network", "seed", "deleted_blocks", "draw", "error_percent"]
-    rows = [("resnet", seed, k, draw, 5 * k + draw + seed) for seed in (1, 2) for k in range(4) for draw in (1, 2, 3)]
+    header = ["network", "seed", "deleted_blocks", "draw", "test_images", "error_percent"]
+    rows = [
+        ("resnet", seed, k, draw, 50, 5 * k + draw + seed) for seed in (1, 2) for k in range(4) for draw in (1, 2, 3)
+    ]
     return [write_csv(folder / "resnet.csv", header, rows)]
 
 
 def reordering_tables(folder):
     """Error 10 (1 - tau)."""
-    header = ["network", "seed", "swaps", "draw", "kendall_tau", "error_percent"]
-    rows = [("resnet", seed, k, 1, 1 - 0.1 * k, k) for seed in (1, 2) for k in range(5)]
+    header = ["network", "seed", "swaps", "draw", "kendall_tau", "test_images", "error_percent"]
+    rows = [("resnet", seed, k, 1, 1 - 0.1 * k, 50, k) for seed in (1, 2) for k in range(5)]
     return [write_csv(folder / "resnet.csv", header, rows)]
 
 

@@ -7,11 +7,16 @@ from conftest import RESNET
 DEEP = RESNET.model_copy(update={"blocks_per_stage": (2, 4, 1)})
 
 
-@torch.inference_mode()
 def wrong_by_hand(network, split, order, deleted=()):
-    """Wrong images when the blocks are passed in this order, those deleted by their skip connection only."""
+    """How many images are wrong when the blocks are passed in this order, as `mistakes_by_hand` says of each."""
+    return int(mistakes_by_hand(network, split, order, deleted).sum())
+
+
+@torch.inference_mode()
+def mistakes_by_hand(network, split, order, deleted=()):
+    """Whether each image is wrong with the blocks in this order, those deleted passed by their skip connection only."""
     x = network.stem(split.normalised(slice(None)).double())
     for index in order:
         block = network.blocks[index]
         x = block.projection(x) + (0 if index in deleted else block.residual(x))
-    return int((network.head(x).argmax(1) != split.labels).sum())
+    return network.head(x).argmax(1) != split.labels

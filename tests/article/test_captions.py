@@ -70,7 +70,7 @@ def test_the_caption_of_the_training_curves(drawn):
 
 def test_the_caption_of_figure_5a(drawn):
     values = read_values(drawn / "random_deletion.svg")
-    assert (values["draws"], values["most"], values["seeds"]) == (3, 3, [1, 2])
+    assert (values["draws"], values["most"], values["seeds"], values["test_images"]) == (3, 3, [1, 2], 50)
     # of errors 5 k + 1 to 3 plus 1 to 2, the median is 5 k + 3.5
     expected = {"0": 3.5, "1": 8.5, "2": 13.5, "3": 18.5}
     assert values["networks"]["resnet"]["median_error_percent"] == expected
@@ -101,8 +101,8 @@ def test_the_papers_numbers_stand_where_it_states_them(drawn, tmp_path):
     assert stated_points(drawn / "short_training.svg") == [(5.96, 0), (6.1, 2)]
     assert stated_points(drawn / "random_deletion.svg") == []  # of how many blocks is not known
     assert read_values(drawn / "random_deletion.svg")["stated"] is None
-    rows = [("resnet", 1, deleted, 1, 5.0) for deleted in range(12)]
-    header = ["network", "seed", "deleted_blocks", "draw", "error_percent"]
+    rows = [("resnet", 1, deleted, 1, 20, 5.0) for deleted in range(12)]
+    header = ["network", "seed", "deleted_blocks", "draw", "test_images", "error_percent"]
     table = write_csv(tmp_path / "more.csv", header, rows)
     for blocks, place in ((54, 10), (18, 3)):
         counts = write_csv(tmp_path / "paths" / "resnet.csv", ["length", "paths"], [(blocks, 1)])
@@ -113,7 +113,7 @@ def test_the_papers_numbers_stand_where_it_states_them(drawn, tmp_path):
 
 def test_the_caption_of_figure_5b(drawn):
     values = read_values(drawn / "reordering.svg")
-    assert (values["most"], values["seeds"]) == (4, [1, 2])
+    assert (values["most"], values["seeds"], values["test_images"]) == (4, [1, 2], 50)
     found = values["networks"]["resnet"]
     assert found["rank_correlation"] == pytest.approx(1)
     assert found["largest_jump_points"] == 1

@@ -180,7 +180,7 @@ def test_ten_deletions_of_54_are_taken_in_proportion(tmp_path, blocks_per_stage,
     numbers = range(1, 11)
     table = pd.DataFrame({"deleted_blocks": numbers, "draw": 1, "error_percent": [10.0 + k for k in numbers]})
     path = tmp_path / "measurements" / "random_deletions" / "resnet-seed1.csv"
-    tables.write(path, table.assign(network="resnet", seed=1))
+    tables.write(path, table.assign(network="resnet", seed=1, test_images=100))
     found = judge("smooth-deletion", tmp_path, config)
     assert found["values"]["error_percent_at_10"]["mean"] == 10 + papers_number
 
@@ -192,7 +192,7 @@ def write_random_deletions(run, errors, seeds=(1, 2, 3), draws=1):
         rows += [(k, draw, error) for k, error in enumerate(errors[1:], 1) for draw in range(1, draws + 1)]
         table = pd.DataFrame(rows, columns=["deleted_blocks", "draw", "error_percent"])
         path = run / "measurements" / "random_deletions" / f"resnet-seed{seed}.csv"
-        tables.write(path, table.assign(network="resnet", seed=seed))
+        tables.write(path, table.assign(network="resnet", seed=seed, test_images=100))
 
 
 @pytest.mark.parametrize(

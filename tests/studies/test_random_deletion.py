@@ -57,7 +57,7 @@ def test_more_deletions_than_blocks_are_refused(make_network, make_split, make_i
 
 def test_the_summary_counts_steps_between_medians():
     table = pd.DataFrame({"deleted_blocks": [0, 1, 1, 1, 2, 2, 2], "error_percent": [1, 2, 3, 90, 40, 50, 60.0]})
-    table = table.assign(network="resnet", seed=1, draw=[1, 1, 2, 3, 1, 2, 3])
+    table = table.assign(network="resnet", seed=1, draw=[1, 1, 2, 3, 1, 2, 3], test_images=100)
     values = summary(table)
     assert values["networks"]["resnet"]["median_error_percent"] == {0: 1, 1: 3, 2: 50}
     assert values["networks"]["resnet"]["largest_jump_points"] == 47

@@ -95,7 +95,9 @@ def test_a_network_without_two_equal_blocks_is_refused(make_network, make_split,
 
 def test_the_summary_steps_from_swap_to_swap():
     table = pd.DataFrame({"kendall_tau": [1.0, 0.991, 0.951, 0.949], "error_percent": [1, 3, 10, 20.0]})
-    values = summary(table.assign(network="resnet", seed=1, swaps=[0, 1, 2, 2], draw=1))["networks"]["resnet"]
+    values = summary(table.assign(network="resnet", seed=1, swaps=[0, 1, 2, 2], draw=1, test_images=100))["networks"][
+        "resnet"
+    ]
     assert values["largest_jump_points"] == 12  # medians 1, 3 and 15
     assert values["rank_correlation"] == pytest.approx(1)
     assert values["lowest_tau"] == 0.949

@@ -16,7 +16,7 @@ import yaml
 from markupsafe import Markup
 
 from unravel import tables
-from unravel.article import graphs, pages, panels, references
+from unravel.article import graphs, pages, panels, references, third_party
 from unravel.config import flat
 from unravel.config.networks import BLOCKS
 from unravel.data.preparation import read_manifest
@@ -96,6 +96,7 @@ def write(run: Path, source: Path) -> str:
         paper={claim.id: claim.paper for claim in stated},
         sensitivity=claims.sensitivity,
         criteria_history=yaml.safe_load((source / "criteria.yaml").read_text(encoding="utf-8")),
+        third_party=third_party_check(source, settings, manifest.name, found),
         cards=checkpoint_cards(run, records),
         records=records,
         pipeline=graphs.graph(records, records, graphs.by_script) if records else None,
@@ -179,6 +180,24 @@ def read_results(
             command = f"snakemake {rule} --cores all --configfile {run.as_posix()}/config.yaml"
             problems[name] = {"label": label, "problem": str(error), "command": command}
     return found, problems
+
+
+def third_party_check(source: Path, settings: Config, data: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    """What report/third_party.yaml holds, beside what was found in this run; nothing where it is not of CIFAR-10."""
+    network = settings.networks.get(third_party.NETWORK)
+    if data != "cifar10" or network is None:
+        return {}
+    facts = yaml.safe_load((source / "third_party.yaml").read_text(encoding="utf-8"))
+    shown = {slug: picture.values for slug, picture in found.items() if isinstance(picture, Picture)}
+    claimed = {claim.id: claim.values for claim in found.get("claims", [])}
+    rows = third_party.rows(facts, network.n_blocks, shown, claimed)
+    return {
+        "facts": facts,
+        "network": third_party.NETWORK,
+        "blocks": network.n_blocks,
+        "rows": rows,
+        "loses": third_party.loses(rows),
+    }
 
 
 def distinct(records: Mapping[str, Mapping[str, Any]], key: str) -> list[tuple[Any, int]]:

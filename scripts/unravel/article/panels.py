@@ -83,7 +83,8 @@ def deciding_settings(settings: Config, jobs: Iterable[str]) -> list[dict[str, A
 def default_settings() -> dict[str, Any]:
     """The defaults of training and measurements, flat: the paper's recipe."""
     fields = {name: field.default for name, field in WHOLE.model_fields.items() if name != "execution"}
-    return flat({name: value.model_dump(mode="json") for name, value in fields.items() if isinstance(value, Settings)})
+    held = flat({name: value.model_dump(mode="json") for name, value in fields.items() if isinstance(value, Settings)})
+    return {key: "not set" if value is None else value for key, value in held.items()}
 
 
 def _sections(job: str, settings: Config) -> set[str]:

@@ -53,16 +53,21 @@ Facts = dict[str, Any]
 
 
 def sweep(
-    network: Network, images: Images, wirings: Sequence[Wiring], columns: Mapping[str, object]
+    network: Network,
+    images: Images,
+    wirings: Sequence[Wiring],
+    columns: Mapping[str, object],
+    tested: Callable[[int], int] = lambda available: available,
 ) -> tuple[Tables, Facts]:
-    """Measure wirings of a network on all test images.
+    """Measure wirings of a network on the same test images: as many as `tested` says of those available, or all.
 
     The table has a row per wiring: `columns`, then wrong_images, test_images, error_percent.
     """
     split = images.split("test")
     clock = time.perf_counter()
     fast = for_inference(network, images.evaluation.precision, split.labels.device)
-    done = evaluate(fast, wirings, split.batches(images.evaluation.batch_size))
+    batches = batches_of(split, tested(len(split.labels)), images.evaluation.batch_size)
+    done = evaluate(fast, wirings, batches)
     seconds = time.perf_counter() - clock
     errors = {"wrong_images": done.wrong, "test_images": done.images, "error_percent": done.error_percent}
     facts = {
@@ -71,3 +76,23 @@ def sweep(
         "images_per_second": round(done.images / seconds, 1),
     }
     return {"": pd.DataFrame({**columns, **errors})}, facts
+
+
+def batches_of(split: AnySplit, n_images: int, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """So many images of a split, `spread` over its classes, `size` at a time as (images, labels)."""
+    if n_images == len(split.labels):
+        return split.batches(size)
+    places = spread(split.labels, n_images)
+    parts = (places[start : start + size] for start in range(0, n_images, size))
+    return ((split.normalised(part), split.labels[part]) for part in parts)
+
+
+def spread(labels: Tensor, n_images: int) -> Tensor:
+    """Places (n_images,) in `labels` (n,), evenly spaced in the order sorted by class, then as in the split.
+
+    A test set may be sorted by class, or its classes may take turns: the first images, or every fifth, could lack some.
+    Here each class keeps its share to within one image, and nothing is random.
+    """
+    by_class = torch.argsort(labels, stable=True)
+    every = torch.arange(n_images, device=labels.device) * len(labels) // n_images
+    return by_class[every].sort().values

@@ -17,7 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from unravel.config import NetworkSettings, Settings
+from unravel.files import InputError
 
 if TYPE_CHECKING:  # the config of a run is made of the studies' sections, so it stands above them
     from unravel.run import Config
@@ -35,6 +38,28 @@ class StudySettings(Settings):
 
     def check(self, key: str, networks: Mapping[str, NetworkSettings]) -> None:
         """Raise ValueError if the study, whose section is called `key`, cannot be made of the networks it names."""
+
+
+class RandomLesions(StudySettings):
+    """A section of random lesions, which are many, so that they may be measured on a part of the test set."""
+
+    test_images: int | None = Field(
+        None,
+        ge=1,
+        description="Test images that errors are measured on, evenly spaced in the test set sorted by class, so that "
+        "each class keeps its share; the same for every network, seed and lesion. Not given: the whole test set.",
+    )
+
+    def tested(self, key: str, available: int) -> int:
+        """How many of the test images are used. Raises InputError, which names `key`, if there are fewer than asked."""
+        if self.test_images is None:
+            return available
+        if self.test_images > available:
+            raise InputError(
+                f"{key}.test_images is {self.test_images}, expected at most the {available} images of the test set; "
+                "lower it, or leave it out to use all of them"
+            )
+        return self.test_images
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,19 @@
 """Delete several random blocks at once (paper, section 4.2, Figure 5a)."""
 
-from unravel.studies.base import Cost, Figure, Measurement, Study
+from typing import TYPE_CHECKING
+
+from unravel.studies.base import Cost, Figure, Measurement, Size, Study
 from unravel.studies.random_deletion.settings import RandomDeletions
 
-COLUMNS = ("network", "seed", "deleted_blocks", "draw", "error_percent")
+if TYPE_CHECKING:
+    from unravel.run import Config
+
+COLUMNS = ("network", "seed", "deleted_blocks", "draw", "test_images", "error_percent")
 
 
-def _wirings(settings: RandomDeletions) -> int:
-    return settings.most * settings.draws + 1
+def _multiply_adds(config: "Config", size: Size) -> float:
+    settings: RandomDeletions = config.section("random_deletions")
+    return settings.tested("random_deletions", size.test) * size.forward * (settings.most * settings.draws + 1)
 
 
 STUDY = Study(
@@ -21,12 +27,12 @@ STUDY = Study(
         networks=lambda config: config.section("random_deletions").networks,
         decides=lambda config, _: {
             "evaluation": config.evaluation.model_dump(mode="json"),
-            "random_deletions": config.section("random_deletions").model_dump(mode="json", exclude={"networks"}),
+            "random_deletions": config.section("random_deletions").model_dump(
+                mode="json", exclude={"networks"}, exclude_none=True
+            ),
         },
         message="Measure random deletions of {network}, seed {seed}",
-        cost=Cost(
-            lambda config, size: size.test * size.forward * _wirings(config.section("random_deletions")), shared=0.49
-        ),
+        cost=Cost(_multiply_adds, shared=0.49),
         lesions=True,
         random_key=1,
         unit="draw",

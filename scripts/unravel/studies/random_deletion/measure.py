@@ -1,5 +1,7 @@
 """Delete several random blocks at once."""
 
+from functools import partial
+
 import torch
 
 from unravel.engine.sweeps import Facts, Images, Tables, sweep
@@ -17,7 +19,7 @@ def measure(
     A draw is a random order of the blocks, of which the first k are deleted: any k blocks are equally likely, and
     neighbouring numbers of a draw share more of their work. Columns: deleted_blocks (k), draw (1-based),
     deleted_positions (separated by spaces), and those of `sweep`. Raises InputError if there are fewer blocks than
-    deletions.
+    deletions, or fewer test images than asked for.
     """
     n_blocks = len(network.blocks)
     if settings.most > n_blocks:
@@ -35,4 +37,5 @@ def measure(
             " ".join(str(network.first_position + place) for place in places) for _, _, places in lesions
         ],
     }
-    return sweep(network, images, [delete(network.intact, places) for _, _, places in lesions], columns)
+    wirings = [delete(network.intact, places) for _, _, places in lesions]
+    return sweep(network, images, wirings, columns, partial(settings.tested, "random_deletions"))

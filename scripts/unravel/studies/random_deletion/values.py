@@ -25,6 +25,7 @@ def summary(table: pd.DataFrame) -> dict[str, Any]:
         "networks": networks,
         "seeds": sorted(table.seed.unique().tolist()),
         "draws": int(table.draw.max()),
+        "test_images": int(table.test_images.max()),
         "most": int(table.deleted_blocks.max()),
     }
 

@@ -1,13 +1,19 @@
 """Swap blocks of equal shape (paper, section 4.3, Figure 5b)."""
 
-from unravel.studies.base import Cost, Figure, Measurement, Study
+from typing import TYPE_CHECKING
+
+from unravel.studies.base import Cost, Figure, Measurement, Size, Study
 from unravel.studies.reordering.settings import Reorderings
 
-COLUMNS = ("network", "seed", "swaps", "draw", "kendall_tau", "error_percent")
+if TYPE_CHECKING:
+    from unravel.run import Config
+
+COLUMNS = ("network", "seed", "swaps", "draw", "kendall_tau", "test_images", "error_percent")
 
 
-def _wirings(settings: Reorderings) -> int:
-    return settings.most * settings.draws + 1
+def _multiply_adds(config: "Config", size: Size) -> float:
+    settings: Reorderings = config.section("reorderings")
+    return settings.tested("reorderings", size.test) * size.forward * (settings.most * settings.draws + 1)
 
 
 STUDY = Study(
@@ -21,10 +27,12 @@ STUDY = Study(
         networks=lambda config: config.section("reorderings").networks,
         decides=lambda config, _: {
             "evaluation": config.evaluation.model_dump(mode="json"),
-            "reorderings": config.section("reorderings").model_dump(mode="json", exclude={"networks"}),
+            "reorderings": config.section("reorderings").model_dump(
+                mode="json", exclude={"networks"}, exclude_none=True
+            ),
         },
         message="Measure swapped blocks of {network}, seed {seed}",
-        cost=Cost(lambda config, size: size.test * size.forward * _wirings(config.section("reorderings")), shared=0.56),
+        cost=Cost(_multiply_adds, shared=0.56),
         lesions=True,
         random_key=2,
         unit="draw",

@@ -1,6 +1,7 @@
 """Swap blocks of equal shape."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import groupby
 
 import torch
@@ -20,7 +21,8 @@ def measure(
 
     The swaps of a draw follow one another, so that neighbouring numbers share more of their work. Columns: swaps (k),
     draw (1-based), order (the blocks, 1-based, as images pass them), kendall_tau (rank correlation between the old and
-    the new order of all blocks), and those of `sweep`. Raises InputError if no two blocks have equal shape.
+    the new order of all blocks), and those of `sweep`. Raises InputError if no two blocks have equal shape, or if
+    there are fewer test images than asked for.
     """
     groups = swappable(network)
     if not groups:
@@ -39,7 +41,8 @@ def measure(
         "order": [" ".join(str(block + 1) for block, _ in wiring) for _, _, wiring in orders],
         "kendall_tau": [kendalltau(straight, [block for block, _ in wiring]).statistic for _, _, wiring in orders],
     }
-    return sweep(network, images, [wiring for _, _, wiring in orders], columns)
+    wirings = [wiring for _, _, wiring in orders]
+    return sweep(network, images, wirings, columns, partial(settings.tested, "reorderings"))
 
 
 def swappable(network: Network) -> list[list[int]]:
