@@ -26,7 +26,7 @@ def one_thread():
     torch.set_num_threads(1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_network():
     """A network with random weights and BN statistics, so that no layer is the identity by accident."""
 

@@ -6,10 +6,15 @@ import math
 import pytest
 import torch
 from conftest import RESNET
+from torch import nn
+from torchvision.models.resnet import BasicBlock, ResNet
 
 from unravel.config import LinearSurvival
+from unravel.data.batches import random_generator
 from unravel.engine import paths
 from unravel.files import InputError
+from unravel.networks import Block, Network, initialise
+from unravel.networks.adapters import adapt
 
 BLOCKS = range(5)
 ALL_PATHS = [path for length in range(6) for path in itertools.combinations(BLOCKS, length)]
@@ -21,7 +26,7 @@ def batch(n=6):
     return images, torch.arange(n) % 4
 
 
-def gradient_along(network, images, labels, path, train_mode):
+def gradient_along(network, images, labels, path, train_mode, activation):
     """The gradient at the first block when backward takes one path only: each block's other branch is detached."""
     network.train(train_mode)
     x = first = network.stem(images).detach().requires_grad_()
@@ -29,18 +34,42 @@ def gradient_along(network, images, labels, path, train_mode):
         residual, skip = block.residual(x), block.skip(x)
         if not train_mode:
             residual = block.survival * residual
-        x = residual + skip.detach() if index in path else residual.detach() + skip
+        x = activation(residual + skip.detach() if index in path else residual.detach() + skip)
     loss = torch.nn.functional.cross_entropy(network.head(x), labels)
     return torch.autograd.grad(loss, first)[0]
 
 
-@pytest.fixture(params=[True, False], ids=["train-mode BN", "eval-mode BN"])
+def pre_activation(make_network):
+    """Ours, with branches that are scaled in eval mode only."""
+    survival = LinearSurvival(scheme="linear", final_survival=0.5)
+    return make_network(RESNET.model_copy(update={"block_sampling": survival}))
+
+
+def post_activation(_):
+    """torchvision's: a ReLU follows each addition, and three skip connections are projections."""
+    library = ResNet(BasicBlock, [2, 1, 1, 1], num_classes=4)
+    network = adapt(library.double(), "small")
+    generator = random_generator(3)
+    initialise(network, generator)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.weight.data.copy_(torch.rand(module.weight.shape, generator=generator) + 0.5)
+            module.bias.data.copy_(torch.randn(module.bias.shape, generator=generator) * 0.3)
+    return network
+
+
+@pytest.fixture(
+    scope="module",
+    params=itertools.product([True, False], [pre_activation, post_activation]),
+    ids=lambda pair: f"{'train' if pair[0] else 'eval'}-mode BN, {pair[1].__name__}",
+)
 def case(request, make_network):
-    survival = LinearSurvival(scheme="linear", final_survival=0.5)  # scales branches in eval mode only
-    network = make_network(RESNET.model_copy(update={"block_sampling": survival}))
+    train_mode, make = request.param
+    network = make(make_network)
     images, labels = batch()
-    tape = paths.record(network, images, labels, train_mode=request.param)
-    along = {path: gradient_along(network, images, labels, path, request.param) for path in ALL_PATHS}
+    tape = paths.record(network, images, labels, train_mode)
+    activation = torch.relu if make is post_activation else lambda x: x
+    along = {path: gradient_along(network, images, labels, path, train_mode, activation) for path in ALL_PATHS}
     return tape, along
 
 
@@ -91,6 +120,104 @@ def test_no_length_underflows_however_small_the_gradients(make_network):
     large = paths.exact_by_length(paths.record(network, images, labels, train_mode=True)).log_norm
     assert float(large[-1]) < math.log(1e-50)
     torch.testing.assert_close(small.double(), large, rtol=1e-4, atol=1e-3)
+
+
+class PostActivation(Block):
+    """y = activation(skip(x) + conv(activation(conv(x)))), with a projection where the shape changes."""
+
+    def __init__(self, channels_in, channels_out, stride, activation):
+        super().__init__()
+        self.activation = activation
+        self.projection = nn.Conv2d(channels_in, channels_out, 1, stride) if channels_in != channels_out else None
+        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride, padding=1)
+        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1)
+
+    def skip(self, x):
+        return x if self.projection is None else self.projection(x)
+
+    def residual(self, x):
+        return self.conv2(self.activation(self.conv1(x)))
+
+    def after_addition(self, x):
+        return self.activation(x)
+
+
+class Undeclared(PostActivation):
+    """The same function of x, of which only `forward` knows the activation."""
+
+    def after_addition(self, x):
+        return x
+
+    def forward(self, x, residual_on=True):
+        return self.activation(super().forward(x, residual_on))
+
+
+def small(kind, activation=torch.relu):
+    """Five blocks from 3 to 4 channels, and a head that gives every value a gradient of its own."""
+    widths = [(3, 3, 1), (3, 3, 1), (3, 4, 2), (4, 4, 1), (4, 4, 1)]
+    blocks = [kind(*width, activation) for width in widths]
+    network = Network(nn.Conv2d(3, 3, 1), blocks, nn.Sequential(nn.Flatten(), nn.Linear(16, 4))).double()
+    initialise(network, random_generator(5))
+    return network
+
+
+def small_batch():
+    return torch.randn(3, 3, 4, 4, generator=random_generator(6), dtype=torch.float64), torch.tensor([0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("activation", "derivative"),
+    [(torch.relu, lambda added: added > 0), (torch.tanh, lambda added: 1 - added.tanh() ** 2)],
+    ids=["relu", "tanh"],
+)
+def test_an_activation_after_the_addition_is_a_factor_of_every_path(activation, derivative):
+    """Every path as a product of explicit matrices; in float64, so that 1e-10 is far above rounding."""
+    network, (images, labels) = small(PostActivation, activation), small_batch()
+    x, factors = network.stem(images).detach(), []
+    for block in network.blocks:
+        skip, residual = (
+            torch.autograd.functional.jacobian(way, x).reshape(-1, x.numel()) for way in (block.skip, block.residual)
+        )
+        added = (block.skip(x) + block.residual(x)).detach()
+        active = derivative(added).double()
+        assert 0.1 < float(active.mean()) < 0.9  # else a product without it would do
+        factors.append((skip, residual, active.flatten()))
+        x = activation(added).requires_grad_()
+    (top,) = torch.autograd.grad(nn.functional.cross_entropy(network.head(x), labels), x)
+    along = {}
+    for path in ALL_PATHS:
+        gradient = top.flatten()
+        for place in reversed(BLOCKS):
+            skip, residual, active = factors[place]
+            gradient = (residual if place in path else skip).T @ (active * gradient)
+        along[path] = gradient
+
+    tape = paths.record(network, images, labels, train_mode=True)
+    torch.testing.assert_close(sum(along.values()), tape.full.flatten(), rtol=1e-10, atol=1e-14)
+    norms = paths.sampled_log_norms(tape, ALL_PATHS).exp()
+    torch.testing.assert_close(norms, torch.stack([along[path].norm() for path in ALL_PATHS]), rtol=1e-10, atol=0)
+    exact = paths.exact_by_length(tape)
+    for length in range(6):
+        expected = sum(gradient for path, gradient in along.items() if len(path) == length)
+        computed = exact.vectors[length].flatten() * exact.log_norm[length].exp()
+        torch.testing.assert_close(computed, expected, rtol=1e-10, atol=1e-10 * float(expected.norm()))
+
+
+def test_a_forward_pass_that_the_blocks_do_not_declare_is_refused():
+    with pytest.raises(InputError, match=r"^Undeclared: the gradient .* relative error of .* expected at most 1e-04; "):
+        paths.record(small(Undeclared), *small_batch(), train_mode=True)
+
+
+def test_gradients_of_zero_are_zero_and_no_mistake():
+    network = small(PostActivation)
+    for block in network.blocks[:2]:
+        block.conv2.weight.data.zero_()  # so that a path which passes either carries nothing
+    exact = paths.exact_by_length(paths.record(network, *small_batch(), train_mode=True))
+    assert exact.log_norm.isfinite().tolist() == [True] * 4 + [False] * 2
+    network.head[1].weight.data.zero_()
+    tape = paths.record(network, *small_batch(), train_mode=True)
+    assert not tape.full.any()
+    assert (paths.exact_by_length(tape).log_norm == -math.inf).all()
 
 
 @pytest.mark.parametrize("path", [[0, 1, 2, 3, 4, 4], [5], [-1]])

@@ -1,9 +1,10 @@
 """Paths (paper, section 5): how much gradient single paths carry, and all paths of each length together.
 
 A path through n blocks takes, at every block, either the residual branch or the skip connection; its length is the
-number of residual branches. Let J_i and S_i be the Jacobians of block i's residual branch and skip connection, taken at
-the activations of the whole network. The gradient at the first block is the product over i of (S_i + J_i)^T applied to
-the gradient at the last block's output; multiplied out, it is a sum over all 2^n paths.
+number of residual branches. Let J_i and S_i be the Jacobians of block i's residual branch and skip connection, and D_i
+that of what follows its addition (the identity in the paper's networks, a ReLU in others), taken at the activations of
+the whole network. The gradient at the first block is the product over i of (S_i + J_i)^T D_i applied to the gradient at
+the last block's output; multiplied out, it is a sum over all 2^n paths.
 """
 
 import copy
@@ -18,6 +19,8 @@ from torch.nn.functional import cross_entropy
 from unravel.files import InputError
 from unravel.networks import Block, Network
 
+# Relative error of the gradient up to which it is one of rounding: float32 makes one near 1e-6.
+ROUNDING = 1e-4
 # Numbers in the cotangents sent through a block at once: what fits a CPU's cache, and outweighs a GPU's launches.
 CHUNK_ELEMENTS = {"cpu": 2**20, "cuda": 2**24}
 # The same for all paths followed together, which are 16 at least: neighbours share much of their work. Memory grows
@@ -29,31 +32,37 @@ TOGETHER_ELEMENTS = {"cpu": 2**20, "cuda": 2**27}
 class Tape:
     """One forward pass with every block's graph kept, so that any number of paths can be followed back through it.
 
-    blocks: for each block its input, its residual branch and its skip connection (None: the identity).
+    blocks: for each block its input, its residual branch, its skip connection, their sum and its output; where one of
+    them is the very tensor that it is made of, that step is the identity.
     top: the loss gradient at the last block's output. full: autograd's gradient at the first block's input.
     All are (batch, channel, height, width); the loss is the mean over the batch.
     """
 
-    blocks: list[tuple[Tensor, Tensor, Tensor | None]]
+    blocks: list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]]
     top: Tensor
     full: Tensor
 
 
 def record(network: Network, images: Tensor, labels: Tensor, train_mode: bool) -> Tape:
-    """Run a copy of the network on a batch, BN in train mode (as during training) or eval mode."""
+    """Run a copy of the network on a batch, BN in train mode (as during training) or eval mode.
+
+    Raises InputError if the gradient through what was recorded is not autograd's: a block then does something else.
+    """
     network = copy.deepcopy(network).train(train_mode)  # a copy: BN in train mode changes its running statistics
     x = network.stem(images).detach().requires_grad_()
     (full,) = torch.autograd.grad(_loss(network, x, labels), x)
     blocks = []
     for block in network.blocks:
         assert isinstance(block, Block)
-        residual, skip = block.residual(x), block.skip(x)
-        if not train_mode:
-            residual = block.survival * residual
-        blocks.append((x, residual, None if skip is x else skip))
-        x = (residual + skip).detach().requires_grad_()
+        residual, skip = block.scaled(block.residual(x)), block.skip(x)
+        added = residual + skip
+        output = block.after_addition(added)
+        blocks.append((x, residual, skip, added, output))
+        x = output.detach().requires_grad_()
     (top,) = torch.autograd.grad(cross_entropy(network.head(x), labels), x)
-    return Tape(blocks, top, full)
+    tape = Tape(blocks, top, full)
+    _require_full_gradient(tape, network)
+    return tape
 
 
 def _loss(network: Network, x: Tensor, labels: Tensor) -> Tensor:
@@ -62,9 +71,24 @@ def _loss(network: Network, x: Tensor, labels: Tensor) -> Tensor:
     return cross_entropy(network.head(x), labels)
 
 
-def pull_back(output: Tensor | None, x: Tensor, cotangents: Tensor) -> Tensor:
-    """Vector-Jacobian products of a branch: (paths, *output shape) -> (paths, *input shape). None is the identity."""
-    if output is None:
+def _require_full_gradient(tape: Tape, network: Network) -> None:
+    gradient = tape.top
+    for x, _, _, _, output in reversed(tape.blocks):
+        (gradient,) = torch.autograd.grad(output, x, gradient, retain_graph=True)
+    error, size = (gradient - tape.full).double().norm(), tape.full.double().norm()
+    if not error <= ROUNDING * size:  # so written, it refuses what is not a number too
+        kinds = ", ".join(sorted({type(block).__name__ for block in network.blocks}))
+        raise InputError(
+            f"{kinds}: the gradient through the recorded branches of these blocks is off by a relative error of "
+            f"{float(error / size):.1e} from autograd's, expected at most {ROUNDING:.0e}; their forward must be "
+            "after_addition(skip(x) + scaled(residual(x))) without random numbers: declare in after_addition what an "
+            "overridden forward does after the sum"
+        )
+
+
+def pull_back(output: Tensor, x: Tensor, cotangents: Tensor) -> Tensor:
+    """Vector-Jacobian products of one step of a block: (paths, *output shape) -> (paths, *shape of x)."""
+    if output is x:
         return cotangents
     if len(cotangents) == 0:
         return cotangents.new_empty((0, *x.shape))
@@ -125,13 +149,13 @@ def _followed(tape: Tape, passes: Tensor) -> Tensor:
     group = torch.zeros(len(passes), dtype=torch.long, device=passes.device)  # which vector each path shares
     held = Scaled(tape.top[None], tape.top.new_zeros(1))
     for place in reversed(range(len(tape.blocks))):
-        x, residual, skip = tape.blocks[place]
+        x, residual, skip, added, output = tape.blocks[place]
         here = len(held.vectors)
         parted, group = torch.unique(here * passes[:, place] + group, return_inverse=True)
         parent = parted % here  # of those that skip the block, then of those that pass its residual branch
         skipping, passing = parent[parted < here], parent[parted >= here]
-        skipped = pull_back(skip, x, held.vectors[skipping])
-        passed = pull_back(residual, x, held.vectors[passing])
+        vectors = pull_back(output, added, held.vectors)
+        skipped, passed = pull_back(skip, x, vectors[skipping]), pull_back(residual, x, vectors[passing])
         held = rescaled(torch.cat([skipped, passed]), held.log_norm[parent])
     return held.log_norm[group]
 
@@ -148,12 +172,13 @@ def draw(n_blocks: int, samples: int, generator: torch.Generator) -> list[list[i
 def exact_by_length(tape: Tape) -> Scaled:
     """The gradient at the first block summed over all paths of each length 0 to n, without enumerating a single one.
 
-    From the last block to the first, G_i[k] = S_i^T G_{i+1}[k] + J_i^T G_{i+1}[k-1]: a path of length k from block i on
-    either skips block i or passes its branch. n(n+1)/2 residual products give every length at once.
+    From the last block to the first, G_i[k] = S_i^T D_i G_{i+1}[k] + J_i^T D_i G_{i+1}[k-1]: a path of length k from
+    block i on either skips block i or passes its branch. n(n+1)/2 residual products give every length at once.
     """
     held = rescaled(tape.top[None].clone(), tape.top.new_zeros(1))
-    for x, residual, skip in reversed(tape.blocks):
-        skipped, passed = pull_back(skip, x, held.vectors), pull_back(residual, x, held.vectors)
+    for x, residual, skip, added, output in reversed(tape.blocks):
+        vectors = pull_back(output, added, held.vectors)
+        skipped, passed = pull_back(skip, x, vectors), pull_back(residual, x, vectors)
         held = _add_shifted(skipped, passed, held.log_norm)
     return held
 
@@ -162,7 +187,8 @@ def _add_shifted(skipped: Tensor, passed: Tensor, log_norm: Tensor) -> Scaled:
     """Row k is row k of `skipped` plus row k-1 of `passed`; each sum is taken relative to its larger term's scale."""
     nothing = log_norm.new_full((1,), -math.inf)
     log_skipped, log_passed = torch.cat([log_norm, nothing]), torch.cat([nothing, log_norm])
-    scale = torch.maximum(log_skipped, log_passed)
+    # Finite, as two vectors of zeros have none to be taken relative to.
+    scale = torch.maximum(log_skipped, log_passed).clamp(min=torch.finfo(log_norm.dtype).min)
     vectors = skipped.new_zeros((len(scale), *skipped.shape[1:]))
     torch.mul(skipped, _like((log_skipped - scale).exp()[:-1], skipped), out=vectors[:-1])
     vectors[1:].addcmul_(passed, _like((log_passed - scale).exp()[1:], passed))

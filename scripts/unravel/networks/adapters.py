@@ -46,8 +46,8 @@ class PostActivationBlock(PreActivationBlock):
     a ReLU too; where it is a projection, the ReLU still cuts off what is negative.
     """
 
-    def forward(self, x: Tensor, residual_on: bool = True) -> Tensor:
-        return super().forward(x, residual_on).relu()  # not in place: with the residual off this may be x itself
+    def after_addition(self, x: Tensor) -> Tensor:
+        return x.relu()
 
 
 def adapt(network: nn.Module, name: str) -> Network:

@@ -16,7 +16,7 @@ Wiring = tuple[tuple[int, bool], ...]
 
 
 class Block(nn.Module):
-    """A residual block.
+    """A residual block: y = after_addition(skip(x) + residual(x)), where the residual branch is scaled by `survival`.
 
     downsampling: it lowers the resolution. keeps_shape: its output has its input's shape, channels included.
     survival: scales the residual branch at test time (Huang et al. 2016, Eq. 5).
@@ -37,11 +37,18 @@ class Block(nn.Module):
         """The residual branch: (batch, channel, height, width) -> the block's output shape."""
         raise TypeError(f"{type(self).__name__} has no residual branch")
 
+    def after_addition(self, x: Tensor) -> Tensor:
+        """What follows the addition: the identity (He et al. 2016b), or an activation of each value (He et al. 2016a).
+
+        It keeps the shape, and is not in place: with the residual branch off, `x` may be the block's input.
+        """
+        return x
+
     def forward(self, x: Tensor, residual_on: bool = True) -> Tensor:
         if not residual_on:
-            return self.skip(x)
+            return self.after_addition(self.skip(x))
         residual = self.scaled(self.residual(x))
-        return self.skip(x) + residual
+        return self.after_addition(self.skip(x) + residual)
 
     def scaled(self, residual: Tensor) -> Tensor:
         """The residual branch's output as it counts: in full in training, by `survival` at test time."""
