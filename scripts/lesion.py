@@ -68,7 +68,8 @@ def parse() -> argparse.Namespace:
     add(
         "--weights",
         help="for a network by name: 'pretrained' (its library downloads them), 'random', or a file with its state "
-        "dict: safetensors, or what torch.save wrote, of which only tensors are read",
+        "dict: safetensors, or what torch.save wrote (a checkpoint that holds it under 'state_dict' or 'model', too), "
+        "read by torch.load(weights_only=True)",
     )
     add(
         "--data",

@@ -1,9 +1,12 @@
 """Named networks: found or refused by name, and filled with the weights that were asked for and no others."""
 
+from argparse import Namespace
+
 import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from torch import nn
 from torchvision import models
 
 from unravel.files import InputError
@@ -105,6 +108,40 @@ def test_weights_come_from_the_file(name, suffix, tmp_path):
     assert_same(named.find(name).load(str(path), SHAPE, 7, seed=1), trained)
 
 
+def parallel(network):
+    return nn.DataParallel(network).state_dict()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "packed",
+    [
+        parallel,
+        lambda network: {"epoch": 90, "arch": "resnet18", "state_dict": parallel(network), "best_acc1": torch.ones(1)},
+        lambda network: {
+            "model": network.state_dict(),
+            "optimizer": torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9).state_dict(),
+            "epoch": 3,
+            "args": Namespace(lr=0.1, data_path="images", milestones=[30, 60], resume=None),
+        },
+    ],
+    ids=["DataParallel", "state_dict", "model"],
+)
+def test_weights_come_out_of_a_checkpoint_of_a_training_script(name, packed, tmp_path):
+    """As PyTorch's ImageNet example saves it, and torchvision's and timm's scripts, their options included."""
+    trained = make(name, 7, seed=5)
+    path = tmp_path / "checkpoint.pth.tar"
+    torch.save(packed(trained), path)
+    assert_same(named.find(name).load(str(path), SHAPE, 7, seed=1), trained)
+
+
+def test_names_of_data_parallel_are_read_from_safetensors_too(tmp_path):
+    trained = make("torchvision:resnet18", 7, seed=5)
+    path = tmp_path / "mine.safetensors"
+    save_file(parallel(trained), path)
+    assert_same(named.find("torchvision:resnet18").load(str(path), SHAPE, 7, seed=1), trained)
+
+
 def test_weights_of_another_network_or_number_of_classes_are_refused(tmp_path):
     path = tmp_path / "mine.safetensors"
     load = named.find("torchvision:resnet18").load
@@ -131,11 +168,30 @@ class Harmful:
 
 def test_a_file_that_is_no_state_dict_is_refused_and_nothing_in_it_runs(tmp_path):
     path, mark = tmp_path / "mine.pth", tmp_path / "ran"
-    for content in ({"weight": Harmful(mark)}, {"state_dict": {"weight": torch.zeros(1)}}, torch.zeros(1)):
+    for content in (
+        {"epoch": 3, "weight": torch.zeros(1)},
+        {"model": {"epoch": 3}},
+        {0: torch.zeros(1)},
+        torch.zeros(1),
+    ):
         torch.save(content, path)
-        assert refusal(named.read_weights, path).startswith(f"{path}: holds no state dict of tensors; save network.st")
-    path.write_bytes(b"not a checkpoint")
-    assert "holds no state dict of tensors" in refusal(named.read_weights, path)
+        assert refusal(named.read_weights, path) == (
+            f"{path}: holds no state dict of tensors, nor one under state_dict or model; save network.state_dict(), "
+            "best as safetensors"
+        )
+    unread = f"{path}: cannot be read by torch.load(weights_only=True): it "
+    for content in ({"weight": Harmful(mark)}, {"state_dict": {}, "args": Namespace(harm=Harmful(mark))}):
+        torch.save(content, path)
+        assert refusal(named.read_weights, path).startswith(f"{unread}holds ")
+    torch.save(models.resnet18(), path)
+    assert refusal(named.read_weights, path) == (
+        f"{unread}holds torchvision.models.resnet.ResNet, which could run code; save network.state_dict(), best as "
+        "safetensors"
+    )
+    whole = path.read_bytes()
+    for content in (b"not a checkpoint", b"", whole[: len(whole) // 2]):
+        path.write_bytes(content)
+        assert refusal(named.read_weights, path).startswith(f"{unread}is damaged, or torch.save did not write it; save")
     assert not mark.exists()
     cut = tmp_path / "mine.safetensors"
     cut.write_bytes(b"\0" * 5)

@@ -186,6 +186,25 @@ def test_mean_and_std_can_be_given(run, pictures, tmp_path):
     assert found[0] != found[1]
 
 
+def test_a_checkpoint_of_a_training_script_gives_the_table_of_its_weights(run, pictures, tmp_path):
+    network = make(models.get_model, "resnet18", 2)
+    parallel = {f"module.{name}": tensor for name, tensor in network.state_dict().items()}
+    torch.save({"epoch": 90, "state_dict": parallel}, tmp_path / "checkpoint.pth.tar")
+    save_file(network.state_dict(), tmp_path / "mine.safetensors")
+    tables = []
+    for weights in ("checkpoint.pth.tar", "mine.safetensors"):
+        output = tmp_path / f"{weights}.csv"
+        run(
+            "torchvision:resnet18", "--weights", tmp_path / weights, "--data", pictures, "--experiment", "deletions",
+            "--output", output,
+        )  # fmt: skip
+        tables.append(output.read_bytes())
+    assert tables[0] == tables[1]
+    manifest = tmp_path / "checkpoint.pth.tar.data" / "manifest.json"
+    wrong = wrong_by_library(network, manifest, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    assert int(read_table(tmp_path / "checkpoint.pth.tar.csv")[0]["wrong_images"]) == wrong
+
+
 def test_the_record_names_all_that_decided_the_table(run, pictures, tmp_path):
     output = tmp_path / "out.csv"
     run(
@@ -308,6 +327,12 @@ def test_lesions_that_the_network_is_too_small_for_are_refused(refusal, own_chec
 
 
 def test_a_checkpoint_that_is_none_is_refused(refusal, digits, tmp_path):
+    saved = tmp_path / "mine.pth"
+    torch.save({"weight": torch.zeros(1)}, saved)
+    assert refusal(saved, "--data", digits) == (
+        f"{saved}: not a checkpoint of scripts/train.py, which are safetensors; for weights that torch.save wrote, "
+        f"name their network: torchvision:<name> or timm:<name>, and --weights {saved}"
+    )
     path = tmp_path / "foreign.safetensors"
     save_file({"weight": torch.zeros(1)}, path)
     assert refusal(path, "--data", digits).startswith(f"{path}: not a checkpoint of this project")

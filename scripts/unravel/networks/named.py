@@ -1,6 +1,8 @@
 """Named networks: residual networks of torchvision and timm, such as torchvision:resnet50, with weights of choice."""
 
+import argparse
 import difflib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,9 @@ from unravel.networks.adapters import adapt, cannot_be_taken_apart
 from unravel.networks.base import Network
 
 PRETRAINED, RANDOM = "pretrained", "random"
+CONTAINERS = ("state_dict", "model")  # under what training scripts keep a network's weights, beside their own state
+PARALLEL = "module."  # before every name, where a network was saved inside DataParallel
+SAVE = "save network.state_dict(), best as safetensors"
 
 
 @dataclass(frozen=True)
@@ -151,23 +156,42 @@ def _require_known(name: str, model: str, known: Sequence[str]) -> None:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """A network's own state dict from a safetensors file, or from one that `torch.save` wrote.
 
-    Of the latter only tensors are read (`weights_only=True`): nothing in it can run. Raises InputError if the file is
-    missing, damaged, or holds anything else.
+    It may lie under "state_dict" or "model", as training scripts save it, and have the names that DataParallel gives.
+    Of what torch.save wrote only plain values are read (`weights_only=True`): nothing in it can run. Raises InputError
+    if the file is missing, damaged, or holds anything else.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file of weights; check the path")
-    if path.suffix == ".safetensors":
-        try:
-            return load_file(path)
-        except SafetensorError as error:
-            raise InputError(f"{path}: not a whole safetensors file ({error}); save the weights again") from error
+    tensors = _read_safetensors(path) if path.suffix == ".safetensors" else _read_saved(path)
+    parallel = all(name.startswith(PARALLEL) for name in tensors)
+    return {name.removeprefix(PARALLEL): tensor for name, tensor in tensors.items()} if parallel else tensors
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
+        return load_file(path)
+    except SafetensorError as error:
+        raise InputError(f"{path}: not a whole safetensors file ({error}); save the weights again") from error
+
+
+def _read_saved(path: Path) -> dict[str, Tensor]:
+    try:
+        # Beside the weights, torchvision's and timm's training scripts save their options: a namespace of plain values.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # on foreign bytes torch raises almost anything
-        tensors = error
-    if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
-        raise InputError(f"{path}: holds no state dict of tensors; save network.state_dict(), best as safetensors")
-    return tensors
+        unsafe = re.search(r"GLOBAL (\S+)", str(error))
+        reason = (
+            f"it holds {unsafe[1]}, which could run code" if unsafe else "it is damaged, or torch.save did not write it"
+        )
+        raise InputError(f"{path}: cannot be read by torch.load(weights_only=True): {reason}; {SAVE}") from error
+    if isinstance(content, dict):
+        content = next((content[key] for key in CONTAINERS if isinstance(content.get(key), dict)), content)
+    if not isinstance(content, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in content.items()
+    ):
+        raise InputError(f"{path}: holds no state dict of tensors, nor one under {' or '.join(CONTAINERS)}; {SAVE}")
+    return content
 
 
 def _misfit(found: dict[str, Tensor], expected: dict[str, Tensor]) -> str | None:

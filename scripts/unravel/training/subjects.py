@@ -67,6 +67,11 @@ def _checkpoint(
 ) -> Callable[[Manifest], Subject]:
     if not Path(path).is_file():
         raise InputError(f"{path}: no such checkpoint; give one of scripts/train.py, torchvision:<name> or timm:<name>")
+    if Path(path).suffix != ".safetensors":
+        raise InputError(
+            f"{path}: not a checkpoint of scripts/train.py, which are safetensors; for weights that torch.save wrote, "
+            f"name their network: torchvision:<name> or timm:<name>, and --weights {path}"
+        )
     if weights is not None:
         raise InputError(f"{path}: a checkpoint has its own weights; drop --weights")
     network, card = checkpoints.load(path)
