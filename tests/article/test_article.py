@@ -4,6 +4,7 @@ import base64
 import getpass
 import itertools
 import json
+import math
 import re
 import shlex
 import shutil
@@ -149,12 +150,14 @@ def test_numbers_in_the_text_are_those_of_the_files(page):
     values = json.loads((RUN / "figures" / "single-deletion.json").read_text())["networks"]["resnet"]
     caption = figures(page)["single-deletion"].all("figcaption")[0].text
     low, high = values["lowest_error_percent"], values["highest_error_percent"]
-    assert f"resnet: deleting one of 6 blocks gives errors from {low:.2f}% to {high:.2f}%" in caption
+    low, high = f"{math.floor(10 * low + 1e-9) / 10:.1f}", f"{math.ceil(10 * high - 1e-9) / 10:.1f}"
+    assert f"resnet: deleting one of 6 blocks gives errors of at least {low}% and at most {high}%" in caption
     facts = json.loads((RUN / "jobs" / "checkpoints" / "vgg" / "seed1.json").read_text())["facts"]
     (row,) = [row for row in page.all("tr") if row.all("th")[:1] and row.all("th")[0].text == "vgg"]
     cells = [cell.text.strip() for cell in row.all("td")]
     assert f"{facts['parameters']:,}" in cells
-    assert f"{facts['test_error_percent']:.2f} (n = 1)" in cells
+    errors = json.loads((RUN / "figures" / "test-errors.json").read_text())["networks"]
+    assert f"{errors['vgg']['scaled']['mean']:.2f} (n = 1)" in cells
 
 
 def test_the_equations_name_each_branch_as_often_as_the_unraveled_view(page):

@@ -25,6 +25,8 @@ def test_the_caption_of_figure_3(drawn):
     assert values["chance_error_percent"] == 90
     resnet, vgg = values["networks"]["resnet"], values["networks"]["vgg"]
     assert (resnet["blocks"], vgg["blocks"]) == (4, 3)
+    assert (resnet["last_position"], vgg["last_position"]) == (4, 4)  # the first layer of vgg cannot be deleted
+    assert (resnet["worst_increase_points"], vgg["worst_increase_points"]) == (24, 78.75)  # 34 and 14; 77 and 80.5
     assert (resnet["worst_position"], vgg["worst_position"]) == (3, 2)  # vgg: 85 and 90 against 89.5 and 70
     assert (resnet["downsampling_positions"], vgg["downsampling_positions"]) == ([3], [4])
 
@@ -34,15 +36,19 @@ def test_the_numbers_in_the_caption_of_figure_3(drawn, network):
     found = read_values(drawn / "single_deletion.svg")["networks"][network]
     intact = {seed: error for name, seed, position, _, error in DELETIONS if name == network and position == 0}
     deleted = [row[1:] for row in DELETIONS if row[0] == network and row[2] > 0]
-    ordinary = [error - intact[seed] for seed, _, downsampling, error in deleted if not downsampling]
-    halving = [error - intact[seed] for seed, _, downsampling, error in deleted if downsampling]
-    expected = {
+    rises = [(seed, downsampling, error - intact[seed]) for seed, _, downsampling, error in deleted]
+    ordinary = [[rise for of, downsampling, rise in rises if of == seed and not downsampling] for seed in intact]
+    both = [[rise for of, _, rise in rises if of == seed] for seed in intact]
+    halving = [rise for _, downsampling, rise in rises if downsampling]
+    tenths = [statistics.quantiles(one, n=10, method="inclusive")[8] for one in ordinary]
+    expected = {  # medians and percentiles of a seed, then means over seeds
         "lowest_error_percent": min(error for *_, error in deleted),
         "highest_error_percent": max(error for *_, error in deleted),
-        "median_increase_points": statistics.median(ordinary + halving),
-        "highest_increase_points": max(ordinary + halving),
-        "ordinary_median_increase_points": statistics.median(ordinary),
-        "ordinary_p90_increase_points": statistics.quantiles(ordinary, n=10, method="inclusive")[8],
+        "mean_error_percent": statistics.mean(error for *_, error in deleted),
+        "median_increase_points": statistics.mean(map(statistics.median, both)),
+        "highest_increase_points": max(map(max, both)),
+        "ordinary_median_increase_points": statistics.mean(map(statistics.median, ordinary)),
+        "ordinary_p90_increase_points": statistics.mean(tenths),
         "downsampling_mean_increase_points": statistics.mean(halving),
     }
     assert {name: found[name] for name in expected} == pytest.approx(expected)
@@ -138,7 +144,12 @@ def test_the_caption_of_figure_6(drawn):
 
 
 def test_the_caption_of_figure_7(drawn):
-    assert read_values(drawn / "paths_left.svg") == {"blocks": 6, "deleted": [1, 3]}
+    assert read_values(drawn / "paths_left.svg") == {
+        "blocks": 6,
+        "deleted": [1, 3],
+        "short": {"length": 1, "percent_left": pytest.approx(100 * 3 / 6)},  # 11 of 54 are 1.2 of 6
+        "middle": {"length": 3, "percent_left": pytest.approx(100 * 1 / 20)},
+    }
 
 
 def test_the_caption_of_the_test_errors(drawn):
@@ -148,7 +159,9 @@ def test_the_caption_of_the_test_errors(drawn):
     assert values["networks"]["effective-paths"]["unscaled"]["mean"] == 100
     (pair,) = values["pairs"]
     assert (pair["first"], pair["second"]) == ("effective-paths", "resnet")
-    assert pair["seeds"] == {str(seed): {"only_first_wrong": 1, "only_second_wrong": 0, "p": 1} for seed in (1, 2)}
+    assert pair["seeds"] == {
+        str(seed): {"only_first_wrong": 1, "only_second_wrong": 0, "log10_p": 0} for seed in (1, 2)
+    }
 
 
 def test_the_caption_of_the_class_overview(tmp_path):

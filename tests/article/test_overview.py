@@ -86,8 +86,8 @@ def test_a_run_is_described_by_its_files(results):
     assert (said["seeds"], said["epochs"]) == (["1", "1"], ["1", "1"])
     assert "resnet (" in said["networks"][0]
     for network in ("resnet", "vgg", "effective-paths", "stochastic-depth"):
-        error = json.loads((results / f"large/jobs/checkpoints/{network}/seed1.json").read_text())["facts"]
-        assert said[f"test error of {network}"][0] == f"{error['test_error_percent']:.2f} (n = 1)"
+        drawn = json.loads((results / "large/figures/test-errors.json").read_text())["networks"][network]["scaled"]
+        assert said[f"test error of {network}"][0] == f"{drawn['mean']:.2f} (n = 1)"
     hardware = records[0]["hardware"]
     assert said["hardware"][0].startswith(f"{hardware['cpu']}, {hardware['cores']} cores, {hardware['memory_gb']} GB")
     assert sum(int(n) for n in re.findall(r"\((\d+) jobs?\)", said["hardware"][0])) == len(records)

@@ -63,3 +63,14 @@ def test_the_summary_counts_steps_between_medians():
     assert values["networks"]["resnet"]["largest_jump_points"] == 47
     assert values["networks"]["resnet"]["rank_correlation"] == pytest.approx(1)
     assert values["draws"] == 3
+
+
+def test_numbers_of_several_seeds_are_means_over_seeds():
+    """As in the claims: the median over all draws together would be 5 at 0 deletions, 13 at 1, and a step of 8."""
+    errors = {1: ([2], [12, 13, 14]), 2: ([5], [5, 5, 5]), 3: ([8], [100, 98, 99])}
+    rows = [(seed, k, error) for seed, both in errors.items() for k, found in enumerate(both) for error in found]
+    table = pd.DataFrame(rows, columns=["seed", "deleted_blocks", "error_percent"]).assign(network="resnet", draw=1)
+    values = summary(table)["networks"]["resnet"]
+    assert values["median_error_percent"] == {0: 5, 1: 39}
+    assert values["largest_jump_points"] == pytest.approx((11 + 0 + 91) / 3)
+    assert values["rank_correlation"] == pytest.approx(2 / 3)  # of the second seed none

@@ -1,5 +1,7 @@
 """Predictions by each convention of running all blocks: against forward passes written out by hand; their summary."""
 
+import math
+
 import pandas as pd
 import pytest
 import torch
@@ -121,6 +123,10 @@ def test_the_summary_counts_images_that_only_one_network_gets_wrong():
     (pair,) = found["pairs"]
     assert (pair["first"], pair["second"]) == ("one", "two")
     # seed 1: only one wrong: 0, 1; only two wrong: 3 to 8. 8 images, 2 or fewer heads: (1 + 8 + 28) / 256, twice
-    assert pair["seeds"]["1"] == {"only_first_wrong": 2, "only_second_wrong": 6, "p": pytest.approx(2 * 37 / 256)}
-    assert pair["seeds"]["2"] == {"only_first_wrong": 1, "only_second_wrong": 0, "p": 1}
+    assert pair["seeds"]["1"] == {
+        "only_first_wrong": 2,
+        "only_second_wrong": 6,
+        "log10_p": pytest.approx(math.log10(2 * 37 / 256)),
+    }
+    assert pair["seeds"]["2"] == {"only_first_wrong": 1, "only_second_wrong": 0, "log10_p": 0}
     assert found["images"] == 10

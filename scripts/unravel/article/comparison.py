@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unravel import tables
 from unravel.article import pages
 from unravel.config import flat
 from unravel.evidence import claims, lineage
@@ -71,11 +72,19 @@ def read_run(folder: Path) -> Run:
     judged = {claim.id: claim for claim in claims.read_judged(folder / "claims.json")}
     made = {path: made["sha256"] for record in records.values() for path, made in record["outputs"].items()}
     hashes = {path.removeprefix(f"{folder.as_posix()}/"): digest for path, digest in made.items()}
-    return Run(folder, flat(settings), test_errors(records), judged, pictures, headlines, hashes)
+    return Run(folder, flat(settings), test_errors(folder, records), judged, pictures, headlines, hashes)
 
 
-def test_errors(records: Records) -> dict[str, list[float]]:
-    """Test error in percent of each network, one per seed."""
+def test_errors(run: Path, records: Records) -> dict[str, list[float]]:
+    """Test error in percent of each network, one per seed: of the saved network, scaled, as Extra figure C shows it.
+
+    Where the run has no such figure, it is that which training measured after its last epoch.
+    """
+    drawn = run / "figures" / "test-errors.csv"
+    if drawn.exists():
+        table = tables.read([drawn], ("network", "convention", "seed", "error_percent"))
+        scaled = table[table.convention == "scaled"].sort_values(["network", "seed"])
+        return {str(name): rows.error_percent.tolist() for name, rows in scaled.groupby("network")}
     errors: dict[str, list[float]] = {}
     for name, record in records.items():
         if name.startswith("checkpoints/"):

@@ -93,7 +93,7 @@ def read_run(folder: Path) -> Run:
     settings = read_config(folder / "config.yaml")
     report = folder / "report.html"
     text = report.read_text(encoding="utf-8") if report.exists() else ""
-    errors = test_errors(lineage.read_records(folder / "jobs"))
+    errors = test_errors(folder, lineage.read_records(folder / "jobs"))
     return Run(
         name=folder.name,
         settings=settings,

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection, Mapping
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,16 @@ from markupsafe import Markup
 
 from unravel.evidence.sources import quoted
 from unravel.statistics import Interval
+from unravel.studies import paper
 from unravel.studies.base import FOLDER
 
 ABSENT = "n/a"
 
 
 def template(source: Path, name: str) -> jinja2.Template:
-    """A template of the folder `source`, with the style sheet as `style` and the functions below as filters.
+    """A template of the folder `source`, with the functions below as filters.
 
+    It knows the style sheet as `style`, and what papers state, `unravel.studies.paper`, as `stated`.
     Values are escaped in HTML, and a name that has no value fails.
     """
     environment = jinja2.Environment(
@@ -27,10 +30,23 @@ def template(source: Path, name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    words = (points, interval, claim_value, counted, listed, duration, size, quoted)
+    words = (
+        points,
+        at_least,
+        at_most,
+        significant,
+        p_value,
+        interval,
+        claim_value,
+        counted,
+        listed,
+        duration,
+        size,
+        quoted,
+    )
     environment.filters |= {function.__name__: function for function in words}
     style = Markup((source / "style.css").read_text(encoding="utf-8"))
-    return environment.get_template(name, globals={"style": style})
+    return environment.get_template(name, globals={"style": style, "stated": paper})
 
 
 def points(value: float | None, digits: int = 2) -> str:
@@ -38,9 +54,47 @@ def points(value: float | None, digits: int = 2) -> str:
     return ABSENT if value is None or math.isnan(value) else quoted(f"{value:.{digits}f}", value)
 
 
-def interval(value: Interval | Mapping[str, Any], digits: int = 2) -> str:
-    """A mean error in percent with its 95% interval, cut to 0 to 100, and n, as prose shows it."""
+def at_least(value: float | None, digits: int = 2) -> str:
+    """A number rounded down, for a sentence that says "at least", "over" or "never under" it."""
+    return _bound(value, digits, ROUND_FLOOR)
+
+
+def at_most(value: float | None, digits: int = 2) -> str:
+    """A number rounded up, for a sentence that says "at most", "under" or "never over" it."""
+    return _bound(value, digits, ROUND_CEILING)
+
+
+def _bound(value: float | None, digits: int, rounding: str) -> str:
+    if value is None or math.isnan(value):
+        return ABSENT
+    # repr is the shortest decimal that is this float: 79.6 stays 79.6, though the float lies a little below
+    rounded = Decimal(repr(float(value))).quantize(Decimal(1).scaleb(-digits), rounding)
+    return quoted(f"{rounded + 0:f}", value)  # + 0 makes 0 of -0
+
+
+def significant(value: float, digits: int = 4) -> str:
+    """A number of a closed form, which has as many digits as one likes, to so many significant ones."""
+    return quoted(f"{value:.{digits}g}", value)
+
+
+def p_value(log10: float) -> str:
+    """A p value that is given as its log10, since it may be smaller than any float but 0: 2.5e-400."""
+    power = math.floor(log10)
+    if power >= -4:
+        return f"{10**log10:.2g}"
+    mantissa = f"{10 ** (log10 - power):.1f}"
+    return f"1.0e{power + 1:03d}" if mantissa == "10.0" else f"{mantissa}e{power:03d}"
+
+
+def interval(value: Interval | Mapping[str, Any], digits: int | None = None) -> str:
+    """A mean error in percent with its 95% interval, cut to 0 to 100, and n, as prose shows it.
+
+    Not told otherwise, it has the digits that the interval allows: two of half its width.
+    """
     held = value if isinstance(value, Interval) else Interval(**value)
+    if digits is None:
+        half = (held.high - held.low) / 2
+        digits = max(0, 1 - math.floor(math.log10(half))) if half > 0 else 2
     if held.n == 1 or math.isnan(held.mean):
         mean = points(float(held.mean), digits)
         return quoted(f"{mean} (n = {held.n})", held.mean)
@@ -51,6 +105,7 @@ def interval(value: Interval | Mapping[str, Any], digits: int = 2) -> str:
 
 # What a value can be at all; a t interval knows of no such ends.
 ENDS = {
+    "projected": (-math.inf, math.inf),  # a share by projection may be negative
     "percent": (0.0, 100.0),
     "rank_correlation": (-1.0, 1.0),
     "r_squared": (0.0, 1.0),

@@ -37,6 +37,9 @@ class Real(Known, float):
     def __neg__(self) -> "Real":
         return Real(-float(self), self.source)
 
+    def __abs__(self) -> "Real":
+        return Real(abs(float(self)), self.source)
+
 
 class Whole(Known, int):
     """An integer that knows its source."""

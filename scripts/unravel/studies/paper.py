@@ -1,11 +1,14 @@
-"""The numbers that the paper's text states and a figure can show, all of CIFAR-10; claims.yaml files word them."""
+"""The numbers that papers state in their text and the report shows; claims.yaml files word those of the claims."""
 
 import math
 
 BLOCKS = 54
 TYPICAL_LENGTH = 11  # the middle of 5 to 17, the lengths that carry almost all gradient by section 5
+VGG_LAYERS, VGG_CHANNELS = 15, 128  # section 4.1
 VGG_ERROR = 90.0  # section 4.1, percent: after deleting any one layer of VGG
 DELETIONS = {"deleted_blocks": 10, "blocks": BLOCKS, "error_percent": 20}  # section 4.2
+BLOCKS_PER_BATCH = 23  # section 5: of 54, twice the mean effective length
+IMAGES_PER_GPU = 64  # He et al. 2016b, whose batch normalisation saw each GPU's half of a batch
 TEST_ERRORS = {"resnet": 6.10, "effective-paths": 5.96}  # section 5, percent
 
 

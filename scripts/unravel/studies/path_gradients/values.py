@@ -67,7 +67,10 @@ def summary(table: pd.DataFrame, sampled: pd.DataFrame, exact: pd.DataFrame, pat
             },
             "projected_percent_in_papers_range": 100 * by.projected_share.loc[papers_range[0] : papers_range[1]].sum(),
             "projected_percent_beyond": 100 * by.projected_share.loc[noticeable + 1 :].sum(),
-            "mean_effective_length": float((by.index * by.estimated_share).sum()),  # by the paper's estimate
+            "mean_effective_length": (
+                mean_length := float((by.index * by.estimated_share).sum())
+            ),  # section 5's estimate
+            "twice_mean_effective_length": round(2 * mean_length),  # the blocks that section 5 trains on per batch
             "explained_at": (by.cosine_up_to >= 0.99).idxmax(),
         }
     return {

@@ -39,7 +39,7 @@ def summary(predictions: pd.DataFrame) -> dict[str, Any]:
         seeds = {}
         for seed, rows in wrong.groupby("seed"):
             only = int((rows[first] & ~rows[second]).sum()), int((rows[second] & ~rows[first]).sum())
-            seeds[str(seed)] = {"only_first_wrong": only[0], "only_second_wrong": only[1], "p": mcnemar(*only)}
+            seeds[str(seed)] = {"only_first_wrong": only[0], "only_second_wrong": only[1], "log10_p": mcnemar(*only)}
         pairs.append({"first": first, "second": second, "seeds": seeds})
     return {
         "networks": networks,

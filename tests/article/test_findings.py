@@ -1,0 +1,276 @@
+"""No sentence of a study's section states the opposite of the numbers or verdicts that it stands beside.
+
+The real templates are rendered from figures of small tables, their numbers turned round and their verdicts changed.
+"""
+
+import copy
+import re
+from types import SimpleNamespace
+
+import jinja2
+import pytest
+from article_helpers import ROOT, parse
+from figure_helpers import read_values
+
+from unravel.article import pages
+from unravel.evidence.claims import Judged, read_all
+from unravel.evidence.sources import sourced
+from unravel.run import parse_config, read_config
+from unravel.statistics import Interval
+from unravel.studies import STUDIES
+
+SOURCE = ROOT / "report"
+SETTINGS = read_config(ROOT / "config" / "ci.yaml")
+VERDICTS = ("supported", "partly supported", "not supported", "not tested")
+SIGNS = (1, -1)
+DRAWN_BY_HAND = ("unraveled_view", "lost_paths", "class_overview")  # no network is in these
+TOLD = [study for study in STUDIES.values() if study.has("section.html") and study.name not in DRAWN_BY_HAND]
+FIGURE_MACRO = re.compile(r"{% macro figure\(.*?{% endmacro %}", re.DOTALL)
+BARE_FIGURE = '{% macro figure(picture, finding) %}<p class="finding">{{ finding }}</p>{{ caller() }}{% endmacro %}'
+
+# What a section says, and when it may: of a scenario's sign of all changes and its verdict on all claims.
+WORDS = {
+    ("single-deletion", r"\braises the error"): lambda sign, verdict: sign > 0,
+    ("single-deletion", r"\blowers the error"): lambda sign, verdict: sign < 0,
+    ("stochastic-depth", r"\braises the error"): lambda sign, verdict: sign > 0,
+    ("stochastic-depth", r"\blowers the error"): lambda sign, verdict: sign < 0,
+    ("stochastic-depth", r"costs [\d.]+ points less with"): lambda sign, verdict: sign > 0,
+    ("stochastic-depth", r"costs [\d.]+ points more with"): lambda sign, verdict: sign < 0,
+    ("stochastic-depth", r"it leaves is higher than"): lambda sign, verdict: sign > 0,
+    ("stochastic-depth", r"it leaves is no higher than"): lambda sign, verdict: sign < 0,
+    ("path-gradients", r"\bfalls by"): lambda sign, verdict: sign > 0,
+    ("path-gradients", r"\brises by"): lambda sign, verdict: sign < 0,
+    ("paths-left", r"so it follows here"): lambda sign, verdict: verdict == "supported",
+    ("paths-left", r"so it does not follow here"): lambda sign, verdict: verdict != "supported",
+    **{
+        ("paths-left", rf"short-paths-only is \S {word}"): lambda sign, verdict, word=word: verdict == word
+        for word in VERDICTS
+    },
+}
+# Sentences of a result that are the same whatever was found, since they say how a number is meant, or hold by counting.
+MEANINGS = (
+    "Medians and percentiles are over a network's blocks or layers; all these numbers are means over seeds.",
+    "These medians, correlations and steps are those of the verdict: each is taken over the draws of one seed, then "
+    "averaged over seeds.",
+    "The line of the figure is the median over the draws of all seeds together.",
+    "Medians are over the draws of one seed, then averaged over seeds; the line of the figure is over the draws of all "
+    "seeds together.",
+    "A rank correlation says how strictly error follows disorder from draw to draw, not how much it grows.",
+    "The paper says of 10 of 54 blocks deleted: 2⁴⁴, which the text calls a share of about 10⁻⁶.",
+)
+
+
+@pytest.fixture(scope="module")
+def values(drawn):
+    """The values of each figure, by its slug, as small tables give them."""
+    return {
+        study.figure.slug: read_values(drawn / f"{study.figure.drawn_by or name}.svg")
+        for name, study in STUDIES.items()
+        if study.figure and (drawn / f"{study.figure.drawn_by or name}.svg").exists()
+    }
+
+
+def turned(found, sign):
+    """The same numbers, those that say a change times `sign`, and everything a little larger if the sign is negative.
+
+    What does not change between both is typed, not read from the file.
+    """
+    if isinstance(found, dict):
+        return {name: _turned(name, inner, sign) for name, inner in found.items()}
+    return found
+
+
+def _turned(name, inner, sign):
+    if isinstance(inner, dict):
+        return turned(inner, sign)
+    if not isinstance(inner, float):
+        return inner
+    if name.endswith("_points") or name == "decades_per_block":
+        return sign * inner
+    return inner + (0 if sign > 0 else 0.5)
+
+
+def figures_of(values, sign):
+    found = copy.deepcopy(values)
+    networks = found["stochastic-depth"]["networks"]
+    plain, other = networks["resnet"], networks.pop("vgg")
+    # with a positive sign, stochastic depth halves what a deletion costs, from a higher error
+    dropped = other | {name: value / 2 for name, value in plain.items() if name.endswith("increase_points")}
+    networks["stochastic-depth"] = dropped | {"mean_error_percent": plain["mean_error_percent"] + sign}
+    short = found["test-errors"]["networks"]["effective-paths"]
+    short["recomputed"] = short["unscaled"]
+    return {
+        slug: SimpleNamespace(slug=slug, values=sourced(turned(one, sign), f"figures/{slug}.json", f"origin-{slug}"))
+        for slug, one in found.items()
+    }
+
+
+def context(values, sign, verdict, settings=SETTINGS):
+    stated = read_all(settings)
+    value = Interval(2.0 - sign, 0.5, 3.5, 3)
+    judged = [
+        Judged(
+            **one.model_dump(), verdict=verdict, crossed=[], values=dict.fromkeys(one.shown, value), per_seed=[{}] * 3
+        )
+        for one in stated
+    ]
+    manifest = SimpleNamespace(
+        name="cifar10",
+        origin="",
+        classes=["a", "b"],
+        image_shape=(8, 8),
+        train=SimpleNamespace(images=40),
+        test=SimpleNamespace(images=20),
+    )
+    return {
+        "config": settings,
+        "manifest": manifest,
+        "figures": figures_of(values, sign),
+        "claims": judged,
+        "claim": {one.id: one for one in judged},
+        "criteria": {one.id: one.criterion for one in stated},
+        "paper": {one.id: one.paper for one in stated},
+        "networks": {},
+        "problems": {},
+        "changed": {},
+        "defaults": {},
+        "parts": [],
+        "block_kinds": {},
+        "cite": lambda key: f"[{key}]",
+    }
+
+
+def render(name, found):
+    """A template of the article alone, its figures without their pictures."""
+    environment = pages.template(SOURCE, "article.html").environment
+    macros = FIGURE_MACRO.sub(lambda _: BARE_FIGURE, (SOURCE / "macros.html").read_text(encoding="utf-8"), count=1)
+    bare = jinja2.DictLoader({"macros.html": macros, "explorer.html": ""})
+    environment.loader = jinja2.ChoiceLoader([bare, environment.loader])
+    return parse(environment.get_template(name).render(found, style="", stated=pages.paper))
+
+
+@pytest.fixture(scope="module")
+def told(values):
+    """Every study's section, rendered by sign and verdict."""
+    scenarios = {}
+    for sign in SIGNS:
+        for verdict in VERDICTS:
+            found = context(values, sign, verdict)
+            scenarios[sign, verdict] = {study.section: render(f"{study.name}/section.html", found) for study in TOLD}
+    return scenarios
+
+
+@pytest.mark.parametrize(("section", "words"), list(WORDS))
+def test_a_sentence_is_said_where_it_is_true_and_nowhere_else(told, section, words):
+    said = {case: bool(re.search(words, sections[section].words)) for case, sections in told.items()}
+    assert said == {case: WORDS[section, words](*case) for case in told}
+    assert set(said.values()) == {True, False}
+
+
+def results(page):
+    """The sentences of a section that say what came out: in captions in bold, and after those words."""
+    found = [one.words for one in page.with_class("finding")]
+    found += [
+        one.words.removeprefix("What came out.") for one in page.all("p") if one.words.startswith("What came out.")
+    ]
+    return [sentence.strip() for text in found for sentence in re.split(r"(?<=[.])\s+(?=[A-Z])", text) if sentence]
+
+
+@pytest.mark.parametrize("section", [study.section for study in TOLD if study.figure])
+def test_no_sentence_on_a_result_is_fixed(told, section):
+    """Each changes with the numbers or the verdicts, or says no more than how a number is meant."""
+    always = set.intersection(*(set(results(sections[section])) for sections in told.values()))
+    assert always <= set(MEANINGS)
+    assert set(results(told[1, "supported"][section])) - always
+
+
+def test_only_projections_are_called_a_share_of_the_gradient(told):
+    for section in ("path-gradients", "exact-sum"):
+        words = told[1, "supported"][section].words
+        for sentence in re.split(r"(?<=[.;])\s", words):
+            if re.search(r"% of the gradient|percent of the gradient|share of the gradient", sentence):
+                assert "projection" in sentence, sentence
+
+
+def test_phrases_that_presume_a_finding_are_gone(told):
+    presumed = (
+        "Why does a deletion hurt so little",
+        "hurt less",
+        "If short paths do the work",
+        "If short paths carry the gradient",
+        "matter even more",
+    )
+    for sections in told.values():
+        for section, page in sections.items():
+            assert not [phrase for phrase in presumed if phrase in page.words], section
+
+
+# --- deviations ------------------------------------------------------------------------------------------------------
+
+
+def deviations(values, change=lambda config: config, lengths=None):
+    settings = parse_config(change(SETTINGS.model_dump(mode="json")))
+    found = context(values, 1, "supported", settings)
+    found["parts"] = [SimpleNamespace(id=study.section, heading=study.title) for study in STUDIES.values()]
+    found["parts"] += [SimpleNamespace(id=id, heading=id) for id in ("claims", "figure-map", "robustness")]
+    if lengths:
+        found["figures"]["path-gradients"].values["modes"]["train"] |= lengths
+    entries = render("sections/deviations.html", found).all("li")
+    return {entry.attributes["id"].removeprefix("deviation-"): entry.words for entry in entries}
+
+
+def changed(section, **keys):
+    return lambda config: config | {section: config[section] | keys}
+
+
+def with_blocks(depth, blocks):
+    def change(config):
+        network = config["networks"]["effective-paths"]
+        sampling = {"scheme": "exactly", "blocks": blocks}
+        network |= {"blocks_per_stage": [depth // 3] * 3, "block_sampling": sampling}
+        return config
+
+    return change
+
+
+def test_the_papers_own_words_on_vgg_and_on_images_are_not_denied(values):
+    said = deviations(values)
+    assert "15 layers of 3x3 convolutions with 128 channels" in said["vgg"]
+    (vgg,) = [network for network in SETTINGS.networks.values() if network.architecture == "vgg"]
+    assert f"Here vgg has {sum(vgg.layers_per_stage)} of {vgg.channels}." in said["vgg"]
+    assert "random batches from the training set" in said["gradient"]
+    assert "nor on what images" not in said["gradient"]
+    assert "after the first convolution" in said["gradient"]
+    assert "right after the first convolution" in said["stem"]
+
+
+@pytest.mark.parametrize(("batches", "said"), [(1, "1 batch of 7 images"), (4, "4 batches of 7 images")])
+def test_the_number_of_gradient_batches_is_the_configs(values, batches, said):
+    assert said in deviations(values, changed("gradients", batches=batches, batch_size=7))["gradient"]
+
+
+@pytest.mark.parametrize(("size", "is_one"), [(128, True), (64, False)])
+def test_batch_normalisation_deviates_where_its_statistics_are_over_other_numbers_of_images(values, size, is_one):
+    said = deviations(values, changed("training", batch_size=size))["batchnorm"]
+    assert (" None: " in said, f"over {size} images" in said) == (not is_one, True)
+
+
+@pytest.mark.parametrize(("precision", "is_one"), [("bf16", True), ("fp32", False)])
+def test_bf16_is_told_where_a_run_trains_in_it(values, precision, is_one):
+    said = deviations(values, changed("training", precision=precision))["precision"]
+    assert ("bf16" in said, " None: " in said) == (is_one, not is_one)
+
+
+@pytest.mark.parametrize(
+    ("depth", "trained", "mean", "is_one"),
+    [(18, 8, 5.5, True), (18, 11, 5.5, False), (54, 23, 9.0, False), (54, 20, 9.0, True)],
+)
+def test_blocks_per_batch_deviate_where_they_are_not_twice_the_measured_mean_length(
+    values, depth, trained, mean, is_one
+):
+    """The paper's own 23 of 54 are no deviation, whatever was measured."""
+    lengths = {"mean_effective_length": mean, "twice_mean_effective_length": round(2 * mean)}
+    said = deviations(values, with_blocks(depth, trained), lengths)["blocks"]
+    assert (" None: " in said) != is_one
+    assert (f"that mean is {mean:.1f}, and twice it {round(2 * mean)}." in said) == is_one
+    assert (f"effective-paths was trained on {trained} of its {depth} blocks" in said) == is_one
