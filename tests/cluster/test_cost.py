@@ -276,8 +276,9 @@ def test_the_plan_is_a_table_marked_as_an_estimate():
     assert said.startswith("An estimate for results/cifar10; nothing was run.")
     stages = dict(re.findall(r"^(\w+) +(\d+) +[\d.]+ +[\d.]+$", said, re.MULTILINE))
     assert stages == {
-        "train": "12", "measure_short_training": "12", "measure_path_gradients": "3", "measure_untrained_gradients": "3",
-        "measure_single_deletion": "9", "measure_random_deletion": "3", "measure_reordering": "3",
+        "train": "12", "measure_short_training": "12", "measure_path_gradients": "3",
+        "measure_untrained_gradients": "3", "measure_single_deletion": "9", "measure_random_deletion": "3",
+        "measure_reordering": "3",
     }  # fmt: skip
     assert re.search(r"^Disk: about \d+ MB", said, re.MULTILINE)
 

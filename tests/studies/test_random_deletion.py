@@ -69,7 +69,9 @@ def test_numbers_of_several_seeds_are_means_over_seeds():
     """As in the claims: the median over all draws together would be 5 at 0 deletions, 13 at 1, and a step of 8."""
     errors = {1: ([2], [12, 13, 14]), 2: ([5], [5, 5, 5]), 3: ([8], [100, 98, 99])}
     rows = [(seed, k, error) for seed, both in errors.items() for k, found in enumerate(both) for error in found]
-    table = pd.DataFrame(rows, columns=["seed", "deleted_blocks", "error_percent"]).assign(network="resnet", draw=1)
+    table = pd.DataFrame(rows, columns=["seed", "deleted_blocks", "error_percent"]).assign(
+        network="resnet", draw=1, test_images=100
+    )
     values = summary(table)["networks"]["resnet"]
     assert values["median_error_percent"] == {0: 5, 1: 39}
     assert values["largest_jump_points"] == pytest.approx((11 + 0 + 91) / 3)

@@ -106,7 +106,7 @@ def test_the_summary_steps_from_swap_to_swap():
 def test_numbers_of_several_seeds_are_means_over_seeds():
     rows = [(1, 0, 1.0, 2.0), (1, 1, 0.9, 4.0), (1, 1, 0.8, 6.0), (2, 0, 1.0, 9.0), (2, 1, 0.9, 8.0), (2, 1, 0.8, 7.0)]
     table = pd.DataFrame(rows, columns=["seed", "swaps", "kendall_tau", "error_percent"])
-    values = summary(table.assign(network="resnet", draw=1))["networks"]["resnet"]
+    values = summary(table.assign(network="resnet", draw=1, test_images=100))["networks"]["resnet"]
     assert values["rank_correlation"] == pytest.approx(0)  # 1 and -1
     assert values["largest_jump_points"] == pytest.approx((3 + 1.5) / 2)
     assert values["median_error_percent_at_most_swaps"] == pytest.approx((5 + 7.5) / 2)
