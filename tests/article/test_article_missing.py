@@ -130,7 +130,7 @@ def test_numbers_that_are_none_read_as_such(run):
     (run / "figures/single-deletion.json").write_text(json.dumps(values))
     (run / "figures/single-deletion.csv").write_text("network,error_percent\nresnet,\nresnet,nan\n")
     section = sections(written(run))["single-deletion"]
-    assert "gives errors from n/a% to n/a%" in section.words
+    assert "gives errors of at least n/a% and at most n/a%" in section.words
     paragraphs = [paragraph.words for paragraph in section.all("p")]
     assert not any("nan" in paragraph.split() for paragraph in paragraphs)
     assert [row.words for row in section.all("tbody")[0].all("tr")] == ["resnet", "resnetnan"]
