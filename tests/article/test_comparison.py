@@ -65,6 +65,14 @@ def test_errors_and_verdicts_stand_side_by_side():
     assert re.findall(r'class="verdict .*?</span> (.*?)</span>', row) == ["supported", "not supported"]
 
 
+def test_errors_are_those_of_the_saved_networks_where_the_run_draws_them():
+    """Training's own last error, 5 percent here, stands in for them only where there is no such figure."""
+    rows = ["network,convention,seed,error_percent", "vgg,unscaled,1,80", "vgg,scaled,2,7", "vgg,scaled,1,6"]
+    write(RUN / "figures" / "test-errors.csv", "\n".join(rows) + "\n")
+    assert comparison.test_errors(RUN, {}) == {"vgg": [6, 7]}
+    assert comparison.read_run(OTHER).errors["vgg"] == [5]
+
+
 def table_of(page, claim):
     """The rows of a claim's values: what it is, both runs, and the difference."""
     body = re.search(rf'<tbody id="claim-{claim}">(.*?)</tbody>', " ".join(page.split()))[1]
