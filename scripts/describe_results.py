@@ -47,9 +47,8 @@ def figures_table() -> str:
 def picture() -> str:
     """The first published run's Figure 3 with its caption, as Markdown."""
     folder = REPOSITORY / "results" / PUBLISHED[0]
-    return pages.template(REPOSITORY / "report", "picture.md").render(
-        run=overview.read_run(folder), deletions=figure_values(folder)["single-deletion"]
-    )
+    template, deletions = pages.template(REPOSITORY / "report", "picture.md"), figure_values(folder)["single-deletion"]
+    return template.render(run=overview.read_run(folder), deletions=deletions) + "\n"
 
 
 def section() -> str:

@@ -176,7 +176,7 @@ def test_a_file_that_is_no_state_dict_is_refused_and_nothing_in_it_runs(tmp_path
     ):
         torch.save(content, path)
         assert refusal(named.read_weights, path) == (
-            f"{path}: holds no state dict of tensors, nor one under state_dict or model; save network.state_dict(), "
+            f"{path}: holds no state dict of tensors, nor one under state_dict, model_state_dict, model, net; save network.state_dict(), "
             "best as safetensors"
         )
     unread = f"{path}: cannot be read by torch.load(weights_only=True): it "

@@ -18,7 +18,8 @@ from unravel.networks.adapters import adapt, cannot_be_taken_apart
 from unravel.networks.base import Network
 
 PRETRAINED, RANDOM = "pretrained", "random"
-CONTAINERS = ("state_dict", "model")  # under what training scripts keep a network's weights, beside their own state
+# Under what training scripts keep a network's weights, beside their own state.
+CONTAINERS = ("state_dict", "model_state_dict", "model", "net")
 PARALLEL = "module."  # before every name, where a network was saved inside DataParallel
 SAVE = "save network.state_dict(), best as safetensors"
 
@@ -190,7 +191,7 @@ def _read_saved(path: Path) -> dict[str, Tensor]:
     if not isinstance(content, dict) or not all(
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in content.items()
     ):
-        raise InputError(f"{path}: holds no state dict of tensors, nor one under {' or '.join(CONTAINERS)}; {SAVE}")
+        raise InputError(f"{path}: holds no state dict of tensors, nor one under {', '.join(CONTAINERS)}; {SAVE}")
     return content
 
 
