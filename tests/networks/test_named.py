@@ -176,8 +176,8 @@ def test_a_file_that_is_no_state_dict_is_refused_and_nothing_in_it_runs(tmp_path
     ):
         torch.save(content, path)
         assert refusal(named.read_weights, path) == (
-            f"{path}: holds no state dict of tensors, nor one under state_dict, model_state_dict, model, net; save network.state_dict(), "
-            "best as safetensors"
+            f"{path}: holds no state dict of tensors, nor one under state_dict, model_state_dict, model, net; "
+            "save network.state_dict(), best as safetensors"
         )
     unread = f"{path}: cannot be read by torch.load(weights_only=True): it "
     for content in ({"weight": Harmful(mark)}, {"state_dict": {}, "args": Namespace(harm=Harmful(mark))}):
