@@ -142,7 +142,10 @@ def test_each_figure_says_whether_it_is_fresh_and_if_not_why(folder, page, monke
     stale = {slug for slug, (text,) in chips(written).items() if "stale" in text}
     assert stale == {"single-deletion", "test-errors"}
     (text,) = chips(written)["single-deletion"]
-    assert f"stale: {checkpoint}: is missing. To bring it up to date, run snakemake {RUN}/figures/single-deletion.svg" in text
+    assert (
+        f"stale: {checkpoint}: is missing. To bring it up to date, run snakemake {RUN}/figures/single-deletion.svg"
+        in text
+    )
     assert "9 of 11 figures fresh" in written.text
 
 

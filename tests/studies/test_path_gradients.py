@@ -141,3 +141,15 @@ def test_the_decay_is_fitted_over_lengths_1_to_40_of_54_in_proportion(blocks, la
     values = summary(by_length(sampled, exact, counts), sampled, exact, counts)
     # the least squares line through x^2 at 1, 2, ..., n has the slope n + 1
     assert values["modes"]["train"]["decades_per_block"] == pytest.approx(-(last + 1) / 100)
+
+
+def test_the_decay_is_taken_in_each_seed_and_averaged():
+    """A mean of the norms of both seeds would fall as those of the flatter one do."""
+    pairs = [tables_of(*[[(length, slope * length) for length in range(7)]] * 2) for slope in (-1.0, -0.5)]
+    sampled, exact = (pd.concat([one, other.assign(seed=2)]) for one, other in zip(*pairs, strict=True))
+    counts = pd.Series(counts_by_length(6), dtype=float)
+    values = summary(by_length(sampled, exact, counts), sampled, exact, counts)["modes"]["train"]
+    assert values["decades_per_block"] == pytest.approx(-0.75)
+    shares = [[math.comb(6, k) * 10 ** (slope * k) for k in range(7)] for slope in (-1, -0.5)]
+    inside = [sum(seed[:4]) / sum(seed) for seed in shares]  # 6 p +- 2.03 sqrt(6 p (1 - p)), p = 11/54: below 0 to 3.2
+    assert values["estimated_percent_in_papers_range"] == pytest.approx(100 * sum(inside) / 2)

@@ -25,7 +25,8 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
     paths = counts[counts.deleted_blocks == 0].set_index("length").paths.astype(float)
     table = by_length(sampled, exact, paths)
     shown = table[table.batch_norm == "train"].set_index("length")
-    values = summary(table, sampled, exact, paths) | {"untrained": dict(zip(DECAY, decay(untrained), strict=True))}
+    control = pd.DataFrame([decay(rows) for _, rows in untrained.groupby("seed")], columns=DECAY).mean()
+    values = summary(table, sampled, exact, paths) | {"untrained": control.to_dict()}
     mark = style.marks(sampled.network)[sampled.network.iloc[0]]
     with style.axes(columns=3, height=2.9) as (figure, panels):
         panels[0].bar(shown.index, shown.share_of_paths, color=style.GREY, width=0.8, label="_all paths")

@@ -52,48 +52,67 @@ def _log10_mean(logs: pd.Series) -> float:
 
 
 def summary(table: pd.DataFrame, sampled: pd.DataFrame, exact: pd.DataFrame, paths: pd.Series) -> dict[str, Any]:
-    """Per BN mode: the decay of a path's gradient, and which lengths carry the gradient, estimated and exact."""
+    """Per BN mode: the decay of a path's gradient, and which lengths carry the gradient, estimated and exact.
+
+    Ranges of lengths are those of `table`, the mean over seeds that the figure draws. The decay and the percentages of
+    the paper's range are taken in each seed and averaged over seeds, as the claims' are.
+    """
+    blocks, seeds = int(paths.index.max()), sorted(sampled.seed.unique().tolist())
+    by_seed = [in_one_seed(sampled[sampled.seed == seed], exact[exact.seed == seed], paths) for seed in seeds]
     modes = {}
-    blocks = int(paths.index.max())
-    papers_range, noticeable = paper.gradient_range(blocks), paper.longest_noticeable(blocks)
     for mode, rows in table.groupby("batch_norm"):
         by = rows.set_index("length")
+        averages = pd.DataFrame([found[str(mode)] for found in by_seed]).mean(skipna=False)
         modes[str(mode)] = {
-            **dict(zip(DECAY, decay(sampled[sampled.batch_norm == mode]), strict=True)),
+            **{str(name): float(value) for name, value in averages.items()},
             **{
                 f"{kind}_{name}": value
                 for kind in ("estimated", "exact")
-                for name, value in _range(by[f"{kind}_share"], paths, papers_range).items()
+                for name, value in _range(by[f"{kind}_share"], paths).items()
             },
-            "projected_percent_in_papers_range": 100 * by.projected_share.loc[papers_range[0] : papers_range[1]].sum(),
-            "projected_percent_beyond": 100 * by.projected_share.loc[noticeable + 1 :].sum(),
-            "mean_effective_length": (
-                mean_length := float((by.index * by.estimated_share).sum())
-            ),  # section 5's estimate
-            "twice_mean_effective_length": round(2 * mean_length),  # the blocks that section 5 trains on per batch
+            # The blocks that section 5 trains on per batch.
+            "twice_mean_effective_length": round(2 * float(averages.mean_effective_length)),
             "explained_at": (by.cosine_up_to >= 0.99).idxmax(),
         }
     return {
         "modes": modes,
         "network": sampled.network.iloc[0],
-        "seeds": sorted(sampled.seed.unique().tolist()),
+        "seeds": seeds,
         "samples_per_length": int(sampled.groupby(["seed", "batch_norm", "batch", "length"]).size().max()),
         "batches": int(exact.batch.max()),
         "largest_full_error": exact.full_error.max(),
         "fitted": fitted_lengths(blocks),
-        "papers_range": papers_range,
-        "noticeable_up_to": noticeable,
+        "papers_range": paper.gradient_range(blocks),
+        "noticeable_up_to": paper.longest_noticeable(blocks),
     }
 
 
-def _range(share: pd.Series, paths: pd.Series, papers_range: tuple[int, int]) -> dict[str, Any]:
+def _range(share: pd.Series, paths: pd.Series) -> dict[str, Any]:
     first, last = shortest_range(share, 0.95)
     return {
         "first_length": first,
         "last_length": last,
         "percent_of_paths": 100 * paths.loc[first:last].sum() / paths.sum(),
-        "percent_in_papers_range": 100 * share.loc[papers_range[0] : papers_range[1]].sum(),
     }
+
+
+def in_one_seed(sampled: pd.DataFrame, exact: pd.DataFrame, paths: pd.Series) -> dict[str, Values]:
+    """Per BN mode, of one seed's tables: slope and R squared of the decay, and percent in and beyond lengths."""
+    blocks = int(paths.index.max())
+    (first, last), noticeable = paper.gradient_range(blocks), paper.longest_noticeable(blocks)
+    found = {}
+    for mode, rows in by_length(sampled, exact, paths).groupby("batch_norm"):
+        by = rows.set_index("length")
+        found[str(mode)] = {
+            **dict(zip(DECAY, decay(sampled[sampled.batch_norm == mode]), strict=True)),
+            **{
+                f"{kind}_percent_in_papers_range": 100 * float(by[f"{kind}_share"].loc[first:last].sum())
+                for kind in ("estimated", "exact", "projected")
+            },
+            "projected_percent_beyond": 100 * float(by.projected_share.loc[noticeable + 1 :].sum()),
+            "mean_effective_length": float((by.index * by.estimated_share).sum()),
+        }
+    return found
 
 
 def gradient_values(evidence: Evidence, network: str) -> Iterator[Values]:
@@ -102,9 +121,7 @@ def gradient_values(evidence: Evidence, network: str) -> Iterator[Values]:
     untrained = evidence.table("untrained_gradients", evidence.networks["gradients"])
     paths = pd.Series(counts_by_length(int(exact.length.max())), dtype=float)
     for seed in evidence.seeds:
-        of_seed, exact_of_seed = sampled[sampled.seed == seed], exact[exact.seed == seed]
-        table = by_length(of_seed, exact_of_seed, paths)
-        mode = summary(table, of_seed, exact_of_seed, paths)["modes"]["train"]
+        mode = in_one_seed(sampled[sampled.seed == seed], exact[exact.seed == seed], paths)["train"]
         yield {
             "decades_per_block": mode["decades_per_block"],
             "r_squared": mode["r_squared"],
