@@ -40,6 +40,7 @@ WORDS = {
     ("stochastic-depth", r"it leaves is no higher than"): lambda sign, verdict: sign < 0,
     ("path-gradients", r"\bfalls by"): lambda sign, verdict: sign > 0,
     ("path-gradients", r"\brises by"): lambda sign, verdict: sign < 0,
+    ("path-gradients", r"Untrained networks pass"): lambda sign, verdict: sign > 0,
     ("paths-left", r"so it follows here"): lambda sign, verdict: verdict == "supported",
     ("paths-left", r"so it does not follow here"): lambda sign, verdict: verdict != "supported",
     **{

@@ -94,7 +94,7 @@ def interval(value: Interval | Mapping[str, Any], digits: int | None = None) -> 
     held = value if isinstance(value, Interval) else Interval(**value)
     if digits is None:
         half = (held.high - held.low) / 2
-        digits = max(0, 1 - math.floor(math.log10(half))) if half > 0 else 2
+        digits = max(0, 1 - math.floor(math.log10(half))) if half > 1e-9 else 2  # less is rounding
     if held.n == 1 or math.isnan(held.mean):
         mean = points(float(held.mean), digits)
         return quoted(f"{mean} (n = {held.n})", held.mean)
