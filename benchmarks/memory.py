@@ -18,8 +18,6 @@ from torch.profiler import ProfilerActivity, profile
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from unravel.gradients import draw_paths
-
 from unravel.cluster import cost
 from unravel.data.batches import random_generator
 from unravel.engine import paths
@@ -72,7 +70,7 @@ def computations(settings: Config, name: str, images: cost.Images) -> list[tuple
 
     def gradients(n: int) -> int:
         followed = network()
-        members = draw_paths(len(followed.blocks), 5, random_generator(2))
+        members = paths.draw(len(followed.blocks), 5, random_generator(2))
         for limit in (paths.CHUNK_ELEMENTS, paths.TOGETHER_ELEMENTS):  # as many paths as of a whole batch on a GPU
             limit["cpu"] = limit["cuda"] * n // settings.gradients.batch_size
 

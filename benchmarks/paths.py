@@ -23,11 +23,9 @@ from torch.nn.functional import cross_entropy
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from unravel.gradients import draw_paths
-
 from unravel.config import ResNet
 from unravel.data.batches import random_generator
-from unravel.engine.paths import exact_by_length, record, sampled_log_norms
+from unravel.engine.paths import draw, exact_by_length, record, sampled_log_norms
 from unravel.networks import Network, build, initialise
 
 CLASSES = 10
@@ -48,7 +46,7 @@ def main() -> None:
     initialise(network, random_generator(1))
     images = torch.randn(arguments.images, 3, arguments.size, arguments.size, generator=random_generator(2))
     labels = torch.arange(arguments.images) % CLASSES
-    paths = draw_paths(len(network.blocks), arguments.samples, random_generator(3))
+    paths = draw(len(network.blocks), arguments.samples, random_generator(3))
     few = paths[:: max(1, len(paths) // TIMED)]
     network.train()
     output = whole_forward(network, images, labels)
