@@ -73,9 +73,16 @@ def test_every_number_from_a_file_names_the_file_and_the_key(page, folder):
     linked = page.with_class("number")
     assert len(linked) > 100
     for link in linked:
-        file, _, key = link.attributes["title"].partition(": ")
+        source, _, rounded = link.attributes["title"].partition(", rounded ")
+        file, _, key = source.partition(": ")
         shown, size = read_number(link.words)
-        assert abs(shown) == pytest.approx(abs(value_at(RUN, file, key)), abs=size), link.attributes["title"]
+        value = value_at(RUN, file, key)
+        if rounded == "down":
+            assert shown <= value < shown + 2 * size, source
+        elif rounded == "up":
+            assert shown - 2 * size < value <= shown, source
+        else:
+            assert abs(shown) == pytest.approx(abs(value), abs=size), source
         assert page.by_id(link.attributes["href"][1:])
 
 
@@ -86,11 +93,10 @@ def test_results_are_linked_to_their_files(page, name):
 
 
 def read_number(words):
-    """The number that a text begins with, in seconds if it is a time, and a unit of its last digit: bounds are rounded
-    to one side."""
+    """The number that a text begins with, in seconds if it is a time, and half a unit of its last digit."""
     digits, power, unit = re.match(r"([-\d.,]+)(?:e([-+]\d+))?(?: (min|h)\b)?", words).groups()
     scale = 10.0 ** int(power or 0) * {"min": 60, "h": 3600}.get(unit, 1)
-    return float(digits.replace(",", "")) * scale, 1.001 * scale * 10.0 ** -len(digits.partition(".")[2])
+    return float(digits.replace(",", "")) * scale, 0.501 * scale * 10.0 ** -len(digits.partition(".")[2])
 
 
 def value_at(run, file, key):
@@ -273,7 +279,7 @@ def test_the_discussion_names_every_doubted_claim_and_the_deviations_of_its_sect
     sections_of = {"test-errors": "short-training"}
     for entry, claim in zip(entries, doubted, strict=True):
         assert entry.words.startswith(f"{claim['id']} is ")
-        assert claim["verdict"] in entry.words
+        assert f"{claim['verdict']}:" in entry.words
         part = sections_of.get(claim["figure"], claim["figure"])
         links = [link.attributes["href"][1:] for link in entry.all("a")]
         linked = [name for name in links if name.startswith("deviation-")]

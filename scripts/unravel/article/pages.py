@@ -69,7 +69,8 @@ def _bound(value: float | None, digits: int, rounding: str) -> str:
         return ABSENT
     # repr is the shortest decimal that is this float: 79.6 stays 79.6, though the float lies a little below
     rounded = Decimal(repr(float(value))).quantize(Decimal(1).scaleb(-digits), rounding)
-    return quoted(f"{rounded + 0:f}", value)  # + 0 makes 0 of -0
+    direction = "down" if rounding == ROUND_FLOOR else "up"
+    return quoted(f"{rounded + 0:f}", value, direction)  # + 0 makes 0 of -0
 
 
 def significant(value: float, digits: int = 4) -> str:

@@ -64,9 +64,12 @@ def sourced(value: Any, file: str, anchor: str, key: str = "") -> Any:
     return value
 
 
-def quoted(text: str, number: object) -> str:
-    """`text`, which says a number, as a link to where the number comes from; as it is, if the number does not know."""
+def quoted(text: str, number: object, rounded: str = "to nearest") -> str:
+    """`text`, which says a number, as a link to where the number comes from; as it is, if the number does not know.
+
+    rounded: how the text's digits were made of the number's; said in the link if it is not to the nearest.
+    """
     if not isinstance(number, Known):
         return text
-    link = Markup('<a class="number" href="#{}" title="{}: {}">{}</a>')
-    return link.format(number.source.anchor, number.source.file, number.source.key, text)
+    title = f"{number.source.file}: {number.source.key}" + ("" if rounded == "to nearest" else f", rounded {rounded}")
+    return Markup('<a class="number" href="#{}" title="{}">{}</a>').format(number.source.anchor, title, text)
