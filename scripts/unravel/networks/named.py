@@ -157,7 +157,7 @@ def _require_known(name: str, model: str, known: Sequence[str]) -> None:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """A network's own state dict from a safetensors file, or from one that `torch.save` wrote.
 
-    It may lie under "state_dict" or "model", as training scripts save it, and have the names that DataParallel gives.
+    It may lie under one of CONTAINERS, as training scripts save it, and have the names that DataParallel gives.
     Of what torch.save wrote only plain values are read (`weights_only=True`): nothing in it can run. Raises InputError
     if the file is missing, damaged, or holds anything else.
     """
