@@ -26,7 +26,7 @@ WRITTEN = {"report": 1, "provenance": 1, "crate": 1}  # whenever any result chan
 REDRAWN = {f"figure_{number}": 1 for number in ("3", "5a", "5b", "6", "8", "errors")}
 SWEPT = {"measure_single_deletion": 6, "measure_random_deletion": 2, "measure_reordering": 2}
 EVALUATED = {"measure_short_training": 8, **SWEPT}
-MEASURED = {**EVALUATED, "measure_path_gradients": 2}
+MEASURED = {**EVALUATED, "measure_path_gradients": 2, "measure_untrained_gradients": 2}
 TRAIN = ("--config", RUN / "config.yaml", "--data", RUN / "data/digits/manifest.json", "--network", "resnet")
 
 
@@ -252,7 +252,7 @@ def test_an_empty_checkout_plans_every_job_once(empty_checkout):
     once = ("prepare_data", "measure_paths_left", "claims", *(f"figure_{figure.number}" for figure in DRAWN.values()))
     jobs = {**dict.fromkeys(once, 1), "measure_unraveled_view": 3, "train": 8, **MEASURED, **WRITTEN}
     assert planned(empty_checkout) == jobs
-    assert sum(jobs.values()) + 1 == 49  # as in the snakemake plan, with `all`
+    assert sum(jobs.values()) + 1 == 51  # as in the snakemake plan, with `all`
 
 
 def test_each_figure_is_drawn_by_the_rule_of_its_number(empty_checkout):
