@@ -98,7 +98,7 @@ def test_the_cluster_makes_the_bytes_that_this_machine_makes_and_submits_nothing
     # 22 measurements, by fours, and in one submission figures, claims and what is counted for them.
     assert len([kind for kind in kinds if kind.startswith("group_measurements")]) == 6
     assert len([kind for kind in kinds if kind.startswith("group_drawings")]) == 1
-    assert len(kinds) == 14
+    assert len(kinds) == 15
     assert asked(folder, "group_measurements") == {("1", "1", "gres:gpu:1")}  # one after the other
     assert asked(folder, "group_drawings") == {("1", "1", None)}
     again = finish(on_cluster(folder))
