@@ -1,13 +1,19 @@
 """A small run that real job records describe: one network of each kind, single deletions, two figures, claims."""
 
+import atexit
 import json
+import shutil
+import tempfile
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
+import pytest
 import yaml
 
 from unravel import tables
-from unravel.evidence import claims, freshness, provenance, records
+from unravel.evidence import claims, freshness, lineage, provenance, records
 from unravel.evidence.lineage import read_records
 from unravel.files import sha256
 from unravel.run import parse_config, to_yaml
@@ -41,22 +47,39 @@ MADE = (
 
 def make_run(folder, monkeypatch):
     """A checkout with a finished run in it, as the working directory and in the place of this repository."""
+    take_the_place(folder, monkeypatch)
+    shutil.copytree(finished(), folder, dirs_exist_ok=True)
+
+
+def take_the_place(folder, monkeypatch):
+    """A folder as the working directory and as this repository; its claims have a short bootstrap, for speed."""
     monkeypatch.chdir(folder)
+    monkeypatch.setattr(claims, "SAMPLES", 60)
     for module in (records, provenance, freshness):
         monkeypatch.setattr(module, "REPOSITORY", folder)
     monkeypatch.setattr(records, "code_version", lambda: {"commit": "0" * 40, "dirty": False})
     monkeypatch.setattr(
         records, "environment", lambda: {"versions": {"pandas": "3.0.0"}, "lock_sha256": sha256("requirements.lock")}
     )
-    write("requirements.lock", LOCK)
-    for name in ("train", "measure", "unravel/training/loop", "unravel/studies/single_deletion/figure"):
-        write(f"scripts/{name}.py", f"name = '{name}'\n")
-    settings = parse_config(CONFIG)
-    stated = [claim for path in claims_files(settings) for claim in yaml.safe_load(path.read_text())]
-    write(CRITERIA, yaml.safe_dump([claim for claim in stated if claim["id"] in CLAIMS], sort_keys=False))
-    write(RUN / "config.yaml", to_yaml(settings))
-    write_jobs(settings, monkeypatch)
-    write_page()
+
+
+@cache
+def finished():
+    """The folder of such a checkout, made once."""
+    temporary = tempfile.TemporaryDirectory()
+    atexit.register(temporary.cleanup)
+    with pytest.MonkeyPatch.context() as patch:
+        take_the_place(Path(temporary.name), patch)
+        write("requirements.lock", LOCK)
+        for name in ("train", "measure", "unravel/training/loop", "unravel/studies/single_deletion/figure"):
+            write(f"scripts/{name}.py", f"name = '{name}'\n")
+        settings = parse_config(CONFIG)
+        stated = [claim for path in claims_files(settings) for claim in yaml.safe_load(path.read_text())]
+        write(CRITERIA, yaml.safe_dump([claim for claim in stated if claim["id"] in CLAIMS], sort_keys=False))
+        write(RUN / "config.yaml", to_yaml(settings))
+        write_jobs(settings, patch)
+        write_page()
+    return temporary.name
 
 
 def write_jobs(settings, monkeypatch):
@@ -68,9 +91,8 @@ def write_jobs(settings, monkeypatch):
             for path, content in outputs.items():
                 content(path) if callable(content) else write(path, content)
             found |= facts or {}
-        record = json.loads((RUN / f"jobs/{name}.json").read_text())
-        record["code"]["modules"] = {f"scripts/{path}.py": sha256(f"scripts/{path}.py") for path in modules}
-        write(RUN / f"jobs/{name}.json", json.dumps(record))
+        with changed_record(RUN / f"jobs/{name}.json") as record:
+            record["code"]["modules"] = {f"scripts/{path}.py": sha256(f"scripts/{path}.py") for path in modules}
 
     manifest = RUN / "data/digits/manifest.json"
     images = {manifest.with_name(f"{split}.safetensors"): f"{split} images" for split in ("train", "test")}
@@ -107,6 +129,15 @@ def write_jobs(settings, monkeypatch):
         )  # fmt: skip
     verdicts = claims.judge(claims.read(Path(CRITERIA)), claims.evidence_of(RUN, settings))
     job("claims", ["judge_claims"], [CRITERIA, *measured], {RUN / "claims.json": json.dumps(verdicts)}, {})
+
+
+@contextmanager
+def changed_record(path):
+    """A job's record, to be changed; what is written says of itself that it is whole."""
+    record = json.loads(Path(path).read_text())
+    yield record
+    record["digest"] = lineage.digest(record)
+    write(path, json.dumps(record))
 
 
 def write_page():

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 from article_helpers import ROOT, RUN, dangling, figures, ids, parse, sections
+from run_helpers import changed_record
 
 from unravel.article import build
 from unravel.files import InputError
@@ -140,8 +141,9 @@ def test_markup_in_results_stays_text(run):
     planted = "<i>planted</i> & <b>"
     change_json(run / "claims.json", lambda claims: claims[0].update(claim=planted, paper=planted))
     record = run / "jobs/figures/single-deletion.json"
-    change_json(record, lambda record: record["hardware"].update(cpu=planted))
-    change_json(record, lambda record: record.update(command=f"python {planted}"))
+    with changed_record(record) as said:
+        said["hardware"]["cpu"] = planted
+        said["command"] = f"python {planted}"
     (run / "figures/class-overview.csv").write_text(f'class,train_images\n"{planted}",1\n')
     page = written(run)
     # the article's own italics are letters and numbers of formulas
@@ -155,7 +157,7 @@ def test_markup_in_results_stays_text(run):
 def test_a_record_of_another_schema_is_refused_in_one_line(run):
     change_json(run / "jobs/claims.json", lambda record: record.update(schema=0))
     with pytest.raises(
-        InputError, match=r"claims\.json: is a job record of schema 0, this code reads schema 1"
+        InputError, match=r"claims\.json: is a job record of schema 0, this code reads schemas 1 and 2"
     ) as caught:
         build.write(run, ROOT / "report")
     assert "\n" not in str(caught.value)

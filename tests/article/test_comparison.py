@@ -5,7 +5,7 @@ import re
 import shutil
 
 import pytest
-from run_helpers import ROOT, RUN, make_run, write
+from run_helpers import ROOT, RUN, changed_record, make_run, write
 
 from unravel.article import comparison
 
@@ -50,12 +50,14 @@ def test_only_keys_that_differ_are_shown_with_both_values():
 
 
 def test_other_results_of_the_same_config_are_not_identical():
-    edit("jobs/claims.json", lambda record: next(iter(record["outputs"].values())).update(sha256="0" * 64))
+    with changed_record(OTHER / "jobs/claims.json") as record:
+        next(iter(record["outputs"].values()))["sha256"] = "0" * 64
     assert "identical" not in write_page()
 
 
 def test_errors_and_verdicts_stand_side_by_side():
-    edit("jobs/checkpoints/vgg/seed1.json", lambda record: record["facts"].update(test_error_percent=7.5))
+    with changed_record(OTHER / "jobs/checkpoints/vgg/seed1.json") as record:
+        record["facts"]["test_error_percent"] = 7.5
     edit("claims.json", lambda claims: claims[0].update(verdict="not supported"))
     page = " ".join(write_page().split())
     row = re.search(r'<th scope="row">vgg</th>(.*?)</tr>', page)[1]

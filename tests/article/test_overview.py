@@ -142,7 +142,7 @@ def test_one_run_is_enough_and_none_is_refused(results):
         ("claims.json", lambda text: text.replace('"shown"', '"displayed"'), "results/small/claims.json: 0."),
         ("provenance.json", lambda text: text.replace('"schema_version": 1', '"schema_version": 0'), "of schema 1"),
         ("config.yaml", lambda text: text + "new_key: 1\n", "new_key"),
-        ("jobs/claims.json", lambda text: text.replace('"schema": 1', '"schema": 0'), "job record of schema 0"),
+        ("jobs/claims.json", lambda text: text.replace('"schema": 2', '"schema": 0'), "job record of schema 0"),
         ("data/arrays/manifest.json", lambda text: "{", "manifest.json"),
     ],
 )

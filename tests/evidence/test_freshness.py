@@ -9,7 +9,7 @@ from functools import cache
 
 import pytest
 import yaml
-from run_helpers import CONFIG, CRITERIA, LOCK, MADE, ROOT, RUN, make_run, write, write_page
+from run_helpers import CONFIG, CRITERIA, LOCK, MADE, ROOT, RUN, changed_record, make_run, write, write_page
 
 from unravel.evidence import freshness
 from unravel.evidence.lineage import read_records
@@ -37,8 +37,8 @@ def unfresh(found):
 
 
 def change_record(name, **changes):
-    path = RUN / f"jobs/{name}.json"
-    write(path, json.dumps(json.loads(path.read_text()) | changes))
+    with changed_record(RUN / f"jobs/{name}.json") as record:
+        record |= changes
 
 
 def test_a_finished_run_is_fresh_and_what_was_never_made_is_missing():
@@ -162,7 +162,7 @@ def test_a_figure_without_a_record_is_an_unknown_source():
 def test_a_run_from_another_schema_is_refused_with_one_line():
     change_record("claims", schema=99)
     with pytest.raises(
-        InputError, match=r"claims\.json: is a job record of schema 99, this code reads schema 1; "
+        InputError, match=r"claims\.json: is a job record of schema 99, this code reads schemas 1 and 2; "
     ) as caught:
         assess()
     assert "\n" not in str(caught.value)

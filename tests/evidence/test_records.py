@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from unravel.evidence import records
+from unravel.evidence import lineage, records
+from unravel.files import InputError
 
 
 @pytest.fixture
@@ -97,6 +98,55 @@ def test_a_job_without_its_output_leaves_no_record(folder):
     ):
         pass
     assert [path.name for path in folder.rglob("*")] == ["input.csv"]
+
+
+def next_job():
+    """A job that reads what `run_job` wrote."""
+    with records.job("jobs/next.json", inputs=["output.csv"], outputs=["next.csv"], settings={}) as facts:
+        facts["read"] = Path("output.csv").read_text()
+        Path("next.csv").write_text("three")
+
+
+@pytest.mark.parametrize("content", ["twp", "tw", ""])
+def test_a_job_refuses_an_input_that_is_not_as_its_job_made_it(folder, content):
+    run_job()
+    made = sha256sum("output.csv")
+    Path("output.csv").write_text(content)
+    with pytest.raises(InputError) as refused:
+        next_job()
+    assert str(refused.value) == (
+        f"output.csv: has SHA-256 {sha256sum('output.csv')}, expected {made} as jobs/output.json says; to make it "
+        "again, run snakemake output.csv --force --cores all --configfile config.yaml"
+    )
+    assert not Path("next.csv").exists()
+    Path("output.csv").write_text("two")
+    next_job()
+
+
+@pytest.mark.usefixtures("folder")
+def test_an_input_that_no_job_made_is_accepted():
+    Path("output.csv").write_text("a user's own")
+    next_job()
+
+
+@pytest.mark.parametrize("place", range(0, 100, 9))
+def test_a_record_with_a_flipped_bit_is_refused(folder, place):
+    """Wherever it is: in what the record says, in its keys, in its digest, or in what makes it JSON."""
+    run_job()
+    path = Path("jobs/output.json")
+    content = bytearray(path.read_bytes())
+    content[place * len(content) // 100] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"^jobs/output\.json: .* run its job again"):
+        next_job()
+
+
+def test_a_record_from_before_digests_is_read(folder):
+    run_job()
+    path = Path("jobs/output.json")
+    old = {key: value for key, value in json.loads(path.read_text()).items() if key != "digest"} | {"schema": 1}
+    path.write_text(json.dumps(old))
+    assert lineage.read_records(Path("jobs")) == {"output": old}
 
 
 def test_code_is_that_which_the_process_had_imported_as_it_was_at_the_start(folder, monkeypatch):

@@ -21,9 +21,9 @@ from unravel.config import flat
 from unravel.config.networks import BLOCKS
 from unravel.data.preparation import read_manifest
 from unravel.evidence import claims, freshness, provenance
-from unravel.evidence.lineage import find, read_records, trace
+from unravel.evidence.lineage import find, read_records, require_as_made, trace
 from unravel.evidence.sources import sourced
-from unravel.files import InputError
+from unravel.files import InputError, sha256
 from unravel.run import Config, read_config, to_yaml
 from unravel.statistics import mean_interval
 from unravel.studies import FIGURES, STUDIES
@@ -70,8 +70,10 @@ def write(run: Path, source: Path) -> str:
     that is no record of this version, and if report/ is not what it should be.
     """
     settings = read_config(run / "config.yaml")
-    manifest = read_manifest(run / "data" / settings.dataset.name / "manifest.json")
     records = read_records(run / "jobs")
+    prepared = f"data/{settings.dataset.name}/manifest.json"
+    require_files(run, prepared, records)
+    manifest = read_manifest(run / prepared)
     found, problems = read_results(run, settings, records)
     judged, stated = found.get("claims", []), claims.read_all(settings)
     citations = references.Citations(references.read(source / "references.bib"))
@@ -160,26 +162,33 @@ def read_results(
 
     What cannot be read is in the second dictionary instead: {"label", "problem": one line, "command": what makes it}.
     """
-    readers: dict[str, tuple[str, str, Callable[[], Any]]] = {
-        "claims": ("The verdicts", "claims", lambda: read_claims(run / "claims.json")),
+    readers: dict[str, tuple[str, str, str, Callable[[], Any]]] = {
+        "claims": ("The verdicts", "claims", "claims.json", lambda: read_claims(run / "claims.json")),
         "networks": (
             "The networks",
             "all",
+            "checkpoints/*/*.history.csv",
             lambda: {name: network_summary(run, name, settings.seeds, records) for name in settings.networks},
         ),
     }
     for slug, (study, figure) in FIGURES.items():
         if study.not_attempted is None and study.told(settings):
             label, rule = f"{figure.label}. {figure.title}", f"figure_{figure.number}"
-            readers[slug] = (label, rule, partial(read_picture, run, figure, records))
+            readers[slug] = (label, rule, f"figures/{slug}.*", partial(read_picture, run, figure, records))
     found, problems = {}, {}
-    for name, (label, rule, read) in readers.items():
+    for name, (label, rule, files, read) in readers.items():
         try:
+            require_files(run, files, records)
             found[name] = read()
         except InputError as error:
             command = f"snakemake {rule} --cores all --configfile {run.as_posix()}/config.yaml"
             problems[name] = {"label": label, "problem": str(error), "command": command}
     return found, problems
+
+
+def require_files(run: Path, pattern: str, records: Mapping[str, dict[str, Any]]) -> None:
+    """Check files of a run by their jobs' records. Raises InputError for one that is not as its job made it."""
+    require_as_made({str(path): sha256(path) for path in run.glob(pattern) if path.is_file()}, records, run)
 
 
 def third_party_check(source: Path, settings: Config, data: str, found: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Lineage: the records of a run's jobs read back, and followed from a result to everything it rests on."""
 
+import hashlib
 import json
 import re
 import shlex
@@ -7,8 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from unravel.evidence.records import SCHEMA
 from unravel.files import InputError
+
+SCHEMA = 2  # of the records that jobs write; those of schema 1 are read as well, they carry no digest of themselves
 
 Record = Mapping[str, Any]
 Records = Mapping[str, dict[str, Any]]
@@ -25,22 +27,49 @@ def read_json(path: Path) -> Any:
 def read_records(jobs: Path) -> dict[str, dict[str, Any]]:
     """Every job record of a run, by the record's path below jobs/, without its suffix.
 
-    Raises InputError if a file is no job record, or one whose schema this code does not know.
+    Raises InputError if a file is no job record, is not as its job wrote it, or has a schema that this code does not
+    know.
     """
     records = {}
     for path in sorted(jobs.rglob("*.json")):
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
             schema = record["schema"]
+        except FileNotFoundError:  # its job is being done again at this moment
+            continue
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path}: not a job record ({error}); delete it and run its job again") from error
-        if schema != SCHEMA:
+        if schema not in (1, SCHEMA):
             raise InputError(
-                f"{path}: is a job record of schema {schema}, this code reads schema {SCHEMA}; "
+                f"{path}: is a job record of schema {schema}, this code reads schemas 1 and {SCHEMA}; "
                 "use the code that made the run, or delete the record and run its job again"
             )
+        if schema != 1 and record.get("digest") != digest(record):
+            raise InputError(f"{path}: was changed after its job wrote it; delete it and run its job again")
         records[path.relative_to(jobs).with_suffix("").as_posix()] = record
     return records
+
+
+def digest(record: Record) -> str:
+    """SHA-256 of what a record says, but for the digest itself."""
+    said = {key: value for key, value in record.items() if key != "digest"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def require_as_made(found: Mapping[str, str], records: Records, run: Path) -> None:
+    """Check files, as SHA-256 by path, against the records of the jobs that made them.
+
+    What no job of this run made is accepted. Raises InputError for another file.
+    """
+    made_by = makers(records)
+    for path in found.keys() & made_by.keys():
+        made = records[made_by[path]]["outputs"][path]["sha256"]
+        if found[path] != made:
+            record = run / "jobs" / f"{made_by[path]}.json"
+            raise InputError(
+                f"{path}: has SHA-256 {found[path]}, expected {made} as {record} says; to make it again, run "
+                f"snakemake {path} --force --cores all --configfile {run / 'config.yaml'}"
+            )
 
 
 def find(records: Records, name: str) -> dict[str, Any]:

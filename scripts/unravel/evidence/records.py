@@ -15,9 +15,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from unravel.evidence import lineage
 from unravel.files import InputError, atomic, sha256
 
-SCHEMA = 1
 PACKAGES = (
     "torch",
     "torchvision",
@@ -55,10 +55,13 @@ def job(
     Yields a dictionary for facts only the job knows (images per second, epochs resumed); it is stored as `facts`.
     Inputs and outputs are stored with their SHA-256 and size; nothing names the user or the host. Inputs that are there
     when the block begins are hashed then, as they are about to be read; a job may name more of them until it ends.
-    Raises InputError if one of the former is another file at the end.
+    Raises InputError if an input is not the file that another job of this run made, or is another one at the end.
     """
     facts: dict[str, Any] = {}
     read = {str(path): describe(path) for path in inputs if Path(path).is_file()}
+    if jobs := next((folder for folder in Path(record).parents if folder.name == "jobs"), None):
+        hashes = {path: file["sha256"] for path, file in read.items()}
+        lineage.require_as_made(hashes, lineage.read_records(jobs), jobs.parent)
     modules = loaded_modules()
     started, clock = datetime.now(UTC), time.perf_counter()
     yield facts
@@ -68,7 +71,7 @@ def job(
         if used.get(path, was) != was:
             raise InputError(f"{path}: changed while the job was running; run the job again")
     entry = {
-        "schema": SCHEMA,
+        "schema": lineage.SCHEMA,
         "command": shlex.join(["python", *sys.argv]),
         "inputs": used,
         "outputs": {str(path): describe(path) for path in outputs},
@@ -82,6 +85,8 @@ def job(
         "seconds": round(seconds, 3),
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }
+    # Read back, as its reader will see it: a path or a tuple is text or a list there.
+    entry["digest"] = lineage.digest(json.loads(json.dumps(entry)))
     with atomic(record) as partial:
         partial.write_text(json.dumps(entry, indent=1) + "\n", encoding="utf-8")
 
