@@ -53,6 +53,11 @@ class Seal(BaseModel):
         records = (path.removeprefix("jobs/") for path in self.files if path.startswith("jobs/"))
         return frozenset(record.removesuffix(".json") for record in records)
 
+    @property
+    def holds_images(self) -> bool:
+        """Whether the lists of images that stay elsewhere are sealed; prepared images are too large to be."""
+        return any(path.startswith("data/") and not path.endswith("/manifest.json") for path in self.files)
+
     def problems(self, run: Path) -> list[str]:
         """The sealed files that are missing or not what they were, a line each."""
         found = {path: "is missing" for path in self.files if not (run / path).is_file()}
