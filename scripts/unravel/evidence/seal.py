@@ -20,7 +20,7 @@ from unravel.studies import FIGURES
 
 NAME = "seal.json"
 RESTORE = "to fix it, restore it from where the run was published, such as by git checkout"
-OWN = "to fix it, give the config another `run`"
+OWN = "to fix it, give what you run a name of its own, as by --config run=mine"
 # Drawn from the training images themselves, which a published run does not hold.
 OF_IMAGES = {f"figures/{slug}" for slug, (_, figure) in FIGURES.items() if "manifest" in figure.inputs}
 
