@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from unravel.evidence import freshness
+from unravel.evidence import freshness, seal
 from unravel.evidence.freshness import Freshness
 from unravel.evidence.lineage import read_records
 from unravel.files import run_command_line
@@ -18,15 +18,20 @@ def main() -> None:
     settings = read_config(arguments.config)
     run = Path("results") / settings.run
     records = read_records(run / "jobs")
-    checkout = freshness.Checkout(settings, str(arguments.config))
+    sealed = seal.read(run)
+    if sealed:
+        sealed.require_intact(run)
+        sealed.require_same(run, settings)
+    checkout = freshness.Checkout(settings, str(arguments.config), sealed.jobs if sealed else ())
     results = freshness.assess(run, records, checkout)
     if settings.whole:  # a run of some of the experiments has no report
         results = [*results, freshness.report(run, records, results, checkout)]
     for result in results:
         show(result)
+    kept = sum(result.state == "sealed" for result in results)
     fresh = sum(result.state == "fresh" for result in results)
-    print(f"{fresh} of {len(results)} fresh")
-    sys.exit(0 if fresh == len(results) else 1)
+    print(f"{fresh} of {len(results) - kept} fresh" + (f", {kept} sealed" if kept else ""))
+    sys.exit(0 if all(result.settled for result in results) else 1)
 
 
 def show(result: Freshness) -> None:

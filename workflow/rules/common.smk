@@ -1,4 +1,5 @@
 # The checked config, the run's folder, and what the other rule files share.
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -6,20 +7,27 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
 
 from unravel.cluster import resources
+from unravel.evidence import seal
 from unravel.files import InputError, atomic, require_writable
-from unravel.run import parse_config, to_yaml
+from unravel.run import parse_config, read_config, to_yaml
 from unravel.studies import FIGURES, STUDIES, claims_files
 
 try:
     CONFIG = parse_config(config)
-    require_writable(f"results/{CONFIG.run}")
+    RUN = Path("results", CONFIG.run)
+    require_writable(RUN)
+    SEAL = seal.read(RUN)
+    if SEAL:
+        if workflow.is_main_process:
+            SEAL.require_intact(RUN)
+        SEAL.require_same(RUN, CONFIG)
 except InputError as error:
     sys.exit(f"error: {error}")
 
 
 pathvars:
-    run=f"results/{CONFIG.run}",
-    data=f"results/{CONFIG.run}/data/{CONFIG.dataset.name}",
+    run=RUN.as_posix(),
+    data=f"{RUN.as_posix()}/data/{CONFIG.dataset.name}",
 
 
 wildcard_constraints:
@@ -28,8 +36,21 @@ wildcard_constraints:
 
 # Jobs read their keys from this file. It is no input of theirs, since it changes with any key: each rule names the part
 # of the config that decides its result in its params instead, and is redone when that part changes.
-RESOLVED = f"results/{CONFIG.run}/config.yaml"
+# A sealed run keeps the one that it has, and a config that asks for more than that stands beside it.
+RESOLVED = f"{RUN}/config.yaml"
+if SEAL and CONFIG != read_config(RESOLVED):
+    RESOLVED = f"{RUN}/config-asked.yaml"
 ENVIRONMENTS = {True: "../envs/torch.yaml", False: "../envs/figures.yaml"}  # by whether torch is needed
+
+SEALED = SEAL.jobs if SEAL else frozenset()
+NONE = "(?!)"  # what no name matches
+
+
+def made_here(folder, names):
+    """What a rule's wildcard may be among these names, so that it does not claim what sealed jobs below `folder` made."""
+    kept = [re.escape(job.removeprefix(f"{folder}/")) for job in sorted(SEALED) if job.startswith(f"{folder}/")]
+    return "".join(f"(?!{job}\\.)" for job in kept) + f"(?:{'|'.join(names) or NONE})"
+
 
 # What a cluster is asked for, by what the config's jobs are estimated to cost; only the call that submits jobs asks.
 # A job with a network counts as the user of a GPU where there may be one: in this machine, or in the cluster.
@@ -71,5 +92,6 @@ onstart:
             resources.check(workflow.dag.needrun_jobs(), workflow.executor_settings.status_command)
         except InputError as error:
             sys.exit(f"error: {error}")
-    with atomic(RESOLVED) as partial:
-        partial.write_text(to_yaml(CONFIG), encoding="utf-8")
+    if not SEAL or RESOLVED != f"{RUN}/config.yaml":
+        with atomic(RESOLVED) as partial:
+            partial.write_text(to_yaml(CONFIG), encoding="utf-8")

@@ -15,24 +15,47 @@ rule prefetch:
 
 # The images, as uint8 tensors with a manifest that says what they are; ImageNet's stay where they are, and are listed.
 SPLITS = "csv" if CONFIG.dataset.source == "imagenet" else "safetensors"
+MANIFEST, IMAGES = "<data>/manifest.json", [f"<data>/train.{SPLITS}", f"<data>/test.{SPLITS}"]
+DATA_RECORD = f"<run>/jobs/data/{CONFIG.dataset.name}.json"
+
+if not SEAL:
+
+    rule prepare_data:
+        output:
+            manifest=MANIFEST,
+            train=IMAGES[0],
+            test=IMAGES[1],
+            record=DATA_RECORD,
+        log:
+            "<run>/logs/data.log",
+        conda:
+            "../envs/torch.yaml"
+        params:
+            config=RESOLVED,
+            part=CONFIG.dataset_part(),
+            folder=subpath(output.manifest, parent=True),
+        message:
+            "Prepare the images of {CONFIG.dataset.name}"
+        shell:
+            "python scripts/prepare_data.py --config {params.config} --output {params.folder}"
+            " --record {output.record} 2> {log}"
 
 
-rule prepare_data:
-    output:
-        manifest="<data>/manifest.json",
-        train=f"<data>/train.{SPLITS}",
-        test=f"<data>/test.{SPLITS}",
-        record=f"<run>/jobs/data/{CONFIG.dataset.name}.json",
-    log:
-        "<run>/logs/data.log",
-    conda:
-        "../envs/torch.yaml"
-    params:
-        config=RESOLVED,
-        part=CONFIG.dataset_part(),
-        folder=subpath(output.manifest, parent=True),
-    message:
-        "Prepare the images of {CONFIG.dataset.name}"
-    shell:
-        "python scripts/prepare_data.py --config {params.config} --output {params.folder}"
-        " --record {output.record} 2> {log}"
+# What else a sealed run's manifest describes may be absent, and is wanted by further measurements only.
+elif not SEAL.holds_images:
+
+    rule restore_images:
+        input:
+            MANIFEST,
+        output:
+            IMAGES,
+        log:
+            "<run>/logs/data.log",
+        conda:
+            "../envs/torch.yaml"
+        params:
+            config=RESOLVED,
+        message:
+            "Prepare the images of {CONFIG.dataset.name} as {input} describes them"
+        shell:
+            "python scripts/restore_images.py --config {params.config} --manifest {input} 2> {log}"

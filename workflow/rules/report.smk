@@ -9,7 +9,7 @@ rule report:
             if path.is_file()
         ),
         module=[f"scripts/unravel/evidence/{module}.py" for module in ("provenance", "sources")],
-        data=[rules.prepare_data.output.manifest, rules.prepare_data.output.record],
+        data=[MANIFEST, DATA_RECORD],
         training=[
             expand(
                 [rules.train.output.checkpoint, rules.train.output.record], network=CONFIG.networks, seed=CONFIG.seeds

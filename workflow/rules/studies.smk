@@ -2,7 +2,7 @@
 # `snakemake figure_3`, or `make figure FIG=3`, makes a figure and what it rests on.
 NAMES = {study.key: study.name for study in STUDIES.values()}
 SOURCES = {
-    "manifest": rules.prepare_data.output.manifest,
+    "manifest": MANIFEST,
     "histories": rules.train.output.history,
 }
 # Figures and claims are cheap, so a change of the code behind their numbers makes them again.
@@ -35,7 +35,7 @@ for study in STUDIES.values():
             f"measure_{study.name}"
         input:
             **(
-                {"data": rules.prepare_data.output.manifest, "checkpoint": rules.train.output.checkpoint}
+                {"data": MANIFEST, "checkpoint": rules.train.output.checkpoint, **({"images": IMAGES} if SEAL else {})}
                 if study.measurement.trained
                 else {}
             ),
@@ -45,7 +45,7 @@ for study in STUDIES.values():
         log:
             f"<run>/logs/measurements/{study.stem('{network}', '{seed}')}.log",
         wildcard_constraints:
-            network="|".join(study.measurement.networks(CONFIG)) or NONE,
+            network=made_here(f"measurements/{study.key}", study.measurement.networks(CONFIG)),
         priority: 1  # before further trainings: the longest of these should not be what all wait for at the end
         group:
             "measurements" if study.measurement.trained else "drawings"
@@ -68,7 +68,9 @@ for study in STUDIES.values():
             config=RESOLVED,
             part=lambda wildcards, study=study: study.measurement.decides(CONFIG, wildcards.network),
             study=study.key,
-            given=lambda wildcards, input: " ".join(f"--{name} {path}" for name, path in input.items()),
+            given=lambda wildcards, input: " ".join(
+                f"--{name} {path}" for name, path in input.items() if name != "images"
+            ),
         message:
             study.measurement.message.replace("{", "{wildcards.")
         shell:
@@ -81,6 +83,19 @@ WANTED = {}  # the outputs of each figure that the config asks for
 for slug, (study, figure) in FIGURES.items():
     networks = figure.shows(CONFIG)
     drawing = f"scripts/unravel/studies/{figure.drawn_by or study.name}"
+    if f"figures/{slug}" in SEALED:  # it shows images, which need not be there
+        WANTED[slug] = [
+            f"<run>/{path}" for path in SEAL.files if path.removeprefix("jobs/").startswith(f"figures/{slug}.")
+        ]
+
+        rule:
+            name:
+                f"figure_{figure.number}"
+            input:
+                WANTED[slug],
+            localrule: True
+
+        continue
 
     rule:
         name:

@@ -1,10 +1,12 @@
-# One job per network and seed: a network is trained, or its weights are fetched.
-NONE = "(?!)"  # what no name matches
+# One job per network and seed: a network is trained, or its weights are fetched. In a sealed run there is no such job.
+def trained_here(networks):
+    """What the wildcard of such a rule may be."""
+    return NONE if SEAL else "|".join(networks) or NONE
 
 
 rule train:
     input:
-        data=rules.prepare_data.output.manifest,
+        data=MANIFEST,
     output:
         checkpoint="<run>/checkpoints/{network}/seed{seed}.safetensors",
         history="<run>/checkpoints/{network}/seed{seed}.history.csv",
@@ -12,7 +14,7 @@ rule train:
     log:
         "<run>/logs/train/{network}-seed{seed}.log",
     wildcard_constraints:
-        network="|".join(CONFIG.trained) or NONE,
+        network=trained_here(CONFIG.trained),
     conda:
         "../envs/torch.yaml"
     threads: CONFIG.execution.processes * (CONFIG.execution.threads + CONFIG.execution.workers)
@@ -34,14 +36,14 @@ rule train:
 
 rule fetch_weights:
     input:
-        data=rules.prepare_data.output.manifest,
+        data=MANIFEST,
     output:
         checkpoint=rules.train.output.checkpoint,
         record=rules.train.output.record,
     log:
         "<run>/logs/fetch_weights/{network}-seed{seed}.log",
     wildcard_constraints:
-        network="|".join(set(CONFIG.networks) - set(CONFIG.trained)) or NONE,
+        network=trained_here(set(CONFIG.networks) - set(CONFIG.trained)),
     conda:
         "../envs/torch.yaml"
     threads: CONFIG.execution.threads + CONFIG.execution.workers

@@ -20,7 +20,7 @@ from unravel.article import graphs, pages, panels, references, third_party
 from unravel.config import flat
 from unravel.config.networks import BLOCKS
 from unravel.data.preparation import read_manifest
-from unravel.evidence import claims, freshness, provenance
+from unravel.evidence import claims, freshness, provenance, seal, verification
 from unravel.evidence.lineage import find, read_records, require_as_made, trace
 from unravel.evidence.sources import sourced
 from unravel.files import InputError, sha256
@@ -67,13 +67,15 @@ def write(run: Path, source: Path) -> str:
 
     A figure, the claims or the checkpoints' records may be missing or damaged: where they would stand, the article says
     which file it is and what makes it. Raises InputError without the config or the data's manifest, for a file in jobs/
-    that is no record of this version, and if report/ is not what it should be.
+    that is no record of this version, if report/ is not what it should be, and if a sealed run is not what was sealed.
     """
     settings = read_config(run / "config.yaml")
     records = read_records(run / "jobs")
     prepared = f"data/{settings.dataset.name}/manifest.json"
     require_files(run, prepared, records)
     manifest = read_manifest(run / prepared)
+    sealed = read_sealed(run)
+    checkout = freshness.Checkout(settings, f"{run.as_posix()}/config.yaml", sealed.jobs if sealed else ())
     found, problems = read_results(run, settings, records)
     judged, stated = found.get("claims", []), claims.read_all(settings)
     citations = references.Citations(references.read(source / "references.bib"))
@@ -102,7 +104,9 @@ def write(run: Path, source: Path) -> str:
         cards=checkpoint_cards(run, records),
         records=records,
         pipeline=graphs.graph(records, records, graphs.by_script) if records else None,
-        freshness=freshness.summary(run, settings, records),
+        freshness=freshness.summary(run, records, checkout),
+        seal=sealed,
+        drift=freshness.drift(records, checkout),
         masthead=masthead(records),
         inputs_of=lambda record: trace(record, records),
         origin_of=lambda file: panels.origin(file, settings.dataset.source),
@@ -120,6 +124,16 @@ def write(run: Path, source: Path) -> str:
         inside = provenance.to_html(provenance.build(run, html))
         html = f"{inside}\n</body>".join(html.rsplit("</body>", 1))
     return html
+
+
+def read_sealed(run: Path) -> seal.Seal | None:
+    """A run's seal, None without. Raises InputError unless its files are intact and its verdicts follow from them."""
+    sealed = seal.read(run)
+    if sealed:
+        sealed.require_intact(run)
+        if problems := verification.recomputed_claims(run):
+            raise InputError(problems[0])
+    return sealed
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -123,6 +124,24 @@ def prepare(settings: Dataset, folder: Path) -> Manifest:
     )
     _write_manifest(folder / "manifest.json", manifest)
     return manifest
+
+
+def restore(settings: Dataset, manifest_path: Path) -> None:
+    """Write the two splits that a manifest describes again, beside it; it stays as it is.
+
+    Raises InputError as `prepare` does, and if the dataset now gives other images.
+    """
+    described = read_manifest(manifest_path)
+    with TemporaryDirectory(dir=manifest_path.parent) as folder:
+        found = prepare(settings, Path(folder))
+        for was, now in ((described.train, found.train), (described.test, found.test)):
+            if now.sha256 != was.sha256:
+                raise InputError(
+                    f"{manifest_path}: describes a {was.file} of SHA-256 {was.sha256}, dataset '{settings.name}' now "
+                    f"gives {now.sha256}; to fix it, put the images in place that the run was made with"
+                )
+        for split in (described.train, described.test):
+            (Path(folder) / split.file).replace(manifest_path.with_name(split.file))
 
 
 def _prepare_lists(settings: ImageNet, folder: Path) -> Manifest:

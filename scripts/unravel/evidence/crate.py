@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from unravel.evidence.lineage import read_json
+from unravel.evidence.lineage import may_be_absent, read_json
 from unravel.evidence.provenance import File, Job, Provenance
 from unravel.files import sha256
 
@@ -223,11 +223,6 @@ def problems(run: Path) -> list[str]:
             elif sha256(path) != entity["sha256"] or str(path.stat().st_size) != entity["contentSize"]:
                 found.append(f"{path}: is not the file that {METADATA} describes")
     return found
-
-
-def may_be_absent(run: Path, path: Path | str) -> bool:
-    """Whether a published run may lack this file: images as tensors, which the manifest beside them describes."""
-    return Path(path).match(f"{run}/data/*/*.safetensors") and Path(path).with_name("manifest.json").is_file()
 
 
 def _references(value: Any) -> Iterator[str]:

@@ -4,12 +4,14 @@ Everything is decided from job records and hashes; nothing is run. A job depends
 config in its settings, on every file of scripts/ that its process had imported and that may decide a result
 (`code.modules` in its record, whole files: a changed comment counts), and on the locked versions of the packages named
 in its record. A result is stale if one of these changed for its job or for any job that it rests on.
+
+What a sealed run rests on is given, as raw data is: its figures and claims depend on these files, and on no job before.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,12 +20,12 @@ from typing import Any, Literal
 from unravel.config import flat
 from unravel.evidence import lineage
 from unravel.evidence.lineage import Record, Records
-from unravel.evidence.records import REPOSITORY
+from unravel.evidence.records import REPOSITORY, UNDECIDING
 from unravel.files import sha256
 from unravel.run import Config
 from unravel.studies import FIGURES, MEASURED
 
-State = Literal["fresh", "stale", "missing", "unknown source"]
+State = Literal["fresh", "sealed", "stale", "missing", "unknown source"]
 
 
 @dataclass(frozen=True)
@@ -92,13 +94,22 @@ class Freshness:
     command: str = ""
     redo: tuple[str, ...] = ()
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is to be mended."""
+        return self.state in ("fresh", "sealed")
+
 
 @dataclass
 class Checkout:
-    """The present: the config and where it stands, hashes of files (each is read once), and the locked versions."""
+    """The present: the config and where it stands, hashes of files (each is read once), and the locked versions.
+
+    sealed: the jobs whose results are sealed, by name; that these are intact is checked where the seal is read.
+    """
 
     config: Config
     config_path: str
+    sealed: Collection[str] = ()
     repository: Path = field(default_factory=lambda: REPOSITORY)
     _hashes: dict[Path, str | None] = field(default_factory=dict)
 
@@ -142,10 +153,19 @@ class Summary:
         return [result for name, result in self.results.items() if name.startswith("figures/")]
 
 
-def summary(run: Path, config: Config, records: Records) -> Summary:
-    """The state of a run's results against the config it was made with."""
-    results = assess(run, records, Checkout(config, f"{run.as_posix()}/config.yaml"))
-    return Summary({result.name: result for result in results}, digest(records))
+def summary(run: Path, records: Records, checkout: Checkout) -> Summary:
+    """The state of a run's results, and their digest."""
+    return Summary({result.name: result for result in assess(run, records, checkout)}, digest(records))
+
+
+def drift(records: Records, checkout: Checkout) -> list[str]:
+    """What is no longer as it was when the sealed results were made: code that decides them, and locked versions."""
+    sealed = {name: records[name] for name in sorted(checkout.sealed)}
+    changes = [
+        [*_changed_code(name, record, checkout), *_changed_packages(name, record, checkout)]
+        for name, record in sealed.items()
+    ]
+    return sorted({change.text for job in changes for change in job})
 
 
 def report(run: Path, records: Records, results: Iterable[Freshness], checkout: Checkout) -> Freshness:
@@ -154,7 +174,7 @@ def report(run: Path, records: Records, results: Iterable[Freshness], checkout: 
     command = f"snakemake --cores all --configfile {checkout.config_path}"
     if not page.exists():
         return Freshness("report", "missing", (f"{page}: is missing",), command)
-    unfresh = [result for result in results if result.state != "fresh"]
+    unfresh = [result for result in results if not result.settled]
     if unfresh:
         redo = tuple(sorted({name for result in unfresh for name in result.redo}))
         reason = f"{len(unfresh)} of the results that it shows are not fresh"
@@ -166,19 +186,22 @@ def report(run: Path, records: Records, results: Iterable[Freshness], checkout: 
 
 
 def _result(run: Path, name: str, records: Records, checkout: Checkout) -> Freshness:
+    if name in checkout.sealed:
+        return Freshness(name, "sealed")
     target = _target(run, name)
     command = f"snakemake {target} --cores all --configfile {checkout.config_path}"
     if name not in records:
         if not target.exists():
             return Freshness(name, "missing", (f"{target}: is missing",), command)
         return Freshness(name, "unknown source", (f"{target}: has no job record",), f"{command} --force")
-    reasons = [*_changed_outputs(records[name]["outputs"], checkout), *_reasons(name, records, checkout)]
-    for file in lineage.trace(records[name], records):
+    made_here = {job: record for job, record in records.items() if job not in checkout.sealed}
+    reasons = [*_changed_outputs(records[name]["outputs"], checkout), *_reasons(name, made_here, checkout)]
+    for file in lineage.trace(records[name], made_here):
         if file["maker"] is None:
             reasons += _given(file, checkout)
         else:  # of a job's outputs, only this one counts here
             reasons += [_of_source(reason) for reason in _changed_outputs({file["path"]: file}, checkout)]
-            reasons += _reasons(file["maker"], records, checkout)
+            reasons += _reasons(file["maker"], made_here, checkout)
     reasons += _not_asked_for(name, records, checkout)
     if not reasons:
         return Freshness(name, "fresh")
@@ -256,9 +279,14 @@ def _changed_settings(name: str, record: Record, checkout: Checkout) -> list[Rea
     settings = record["settings"]
     if made.rule == "measure_path_gradients" and "gradients" not in settings:
         settings = {"gradients": settings}  # as records of commit 5ae15d8 and before have them
-    was, now = flat(settings), flat(json.loads(json.dumps(made.part)))
+    return [Reason("stale", f"{checkout.config_path}: {change}") for change in differences(settings, made)]
+
+
+def differences(settings: Mapping[str, Any], made: Maker) -> list[str]:
+    """The keys that decided a result, by `settings`, and would decide it otherwise now, each with both values."""
+    was, now = (flat(json.loads(json.dumps(part))) for part in (settings, made.part))
     return [
-        Reason("stale", f"{checkout.config_path}: {_key(key, made)} was {_plain(was, key)}, is {_plain(now, key)}")
+        f"{_key(key, made)} was {_plain(was, key)}, is {_plain(now, key)}"
         for key in dict.fromkeys([*was, *now])
         if key not in was or key not in now or was[key] != now[key]
     ]
@@ -277,10 +305,11 @@ def _changed_code(name: str, record: Record, checkout: Checkout) -> list[Reason]
     if modules is None:
         text = f"the records of scripts/{lineage.script(record)}.py do not say which code made them"
         return [Reason("unknown source", text, _rule(name, checkout))]
+    present = {path: checkout.hash(checkout.repository / path) for path in modules if not path.startswith(UNDECIDING)}
     return [
-        Reason("stale", f"{path} changed since", _rule(name, checkout))
-        for path, was in modules.items()
-        if checkout.hash(checkout.repository / path) != was
+        Reason("stale", f"{path} {'changed since' if now else 'is no longer there'}", _rule(name, checkout))
+        for path, now in present.items()
+        if now != modules[path]
     ]
 
 

@@ -103,6 +103,11 @@ def trace(record: Record, records: Records) -> list[dict[str, Any]]:
     return list(found.values())
 
 
+def may_be_absent(run: Path, path: Path | str) -> bool:
+    """Whether a published run may lack this file: images as tensors, which the manifest beside them describes."""
+    return Path(path).match(f"{run}/data/*/*.safetensors") and Path(path).with_name("manifest.json").is_file()
+
+
 def script(record: Record) -> str:
     """The name of the script that a job ran, such as `train`."""
     return Path(shlex.split(record["command"])[1]).stem

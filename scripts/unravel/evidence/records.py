@@ -33,6 +33,7 @@ PACKAGES = (
 # Code that decides no result.
 UNDECIDING = (
     *(f"scripts/unravel/{name}" for name in ("files.py", "run.py", "config/", "cluster/", "evidence/records.py")),
+    "scripts/unravel/records.py",  # where it was when the oldest published records were written
     "scripts/unravel/studies/__init__.py",
     "scripts/unravel/studies/base.py",
 )

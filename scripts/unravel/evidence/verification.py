@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from unravel.evidence import claims, crate, lineage, provenance
+from unravel.evidence import claims, crate, lineage, provenance, seal
 from unravel.files import InputError, sha256
 from unravel.run import read_config
 
@@ -19,7 +19,7 @@ TOLERANCE = 1e-9  # relative: libraries sum in another order on another machine
 
 def absent(run: Path) -> list[str]:
     """What a published run lacks, and what makes it."""
-    images = [path for path in _recorded(run) if crate.may_be_absent(run, path) and not Path(path).is_file()]
+    images = [path for path in _recorded(run) if lineage.may_be_absent(run, path) and not Path(path).is_file()]
     found = [f"{path}: prepared images, which the pipeline prepares from the dataset" for path in images]
     if not _holds_crate(run):
         found.append(f"{run / crate.METADATA}: make reference RUN={run.name} writes it")
@@ -35,6 +35,8 @@ def verify(run: Path) -> dict[str, list[str]]:
     }
     if _holds_crate(run):
         checks[crate.METADATA] = crate.problems
+    if (run / seal.NAME).exists():
+        checks[seal.NAME] = sealed_files
     return {name: _tried(check, run) for name, check in checks.items()}
 
 
@@ -55,11 +57,17 @@ def recorded_files(run: Path) -> list[str]:
     recorded = _recorded(run)
     for path, made in recorded.items():
         if not Path(path).is_file():
-            if not crate.may_be_absent(run, path):
+            if not lineage.may_be_absent(run, path):
                 found.append(f"{path}: is missing")
         elif sha256(path) != made["sha256"]:
             found.append(f"{path}: is not the file that its job made (SHA-256 differs)")
     return found if recorded else [f"{run}/jobs: holds no job record; run the pipeline first"]
+
+
+def sealed_files(run: Path) -> list[str]:
+    """Files of a sealed run that are not there, or not those that were sealed; none for a run without a seal."""
+    sealed = seal.read(run)
+    return sealed.problems(run) if sealed else []
 
 
 def _recorded(run: Path) -> dict[str, Any]:
