@@ -11,6 +11,7 @@ from unravel.run import read_config
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="resolved config of the run")
     parser.add_argument("--claims", type=Path, nargs="+", required=True, help="the claims files, in their order")
     parser.add_argument("--run", type=Path, required=True, help="folder of the run, such as results/demo")
     parser.add_argument("--inputs", type=Path, nargs="+", required=True, help="the tables the claims rest on")
@@ -20,7 +21,7 @@ def main() -> None:
 
     inputs = [*arguments.claims, *arguments.inputs]
     with records.job(arguments.record, inputs=inputs, outputs=[arguments.output], settings={}):
-        evidence = claims.evidence_of(arguments.run, read_config(arguments.run / "config.yaml"))
+        evidence = claims.evidence_of(arguments.run, read_config(arguments.config))
         stated = [claim for path in arguments.claims for claim in claims.read(path)]
         verdicts = claims.judge(stated, evidence)
         with atomic(arguments.output) as partial:

@@ -24,10 +24,11 @@ rule claims:
     resources:
         **DRAWING,
     params:
+        config=resolved_config,
         run=subpath(output.claims, parent=True),
         about="The verdict on each of the paper's claims, with the values it rests on.",
     message:
         "Decide the paper's claims"
     shell:
-        "python scripts/judge_claims.py --claims {input.claims} --run {params.run} --inputs {input.tables}"
-        " --output {output.claims} --record {output.record} 2> {log}"
+        "python scripts/judge_claims.py --config {params.config} --claims {input.claims} --run {params.run}"
+        " --inputs {input.tables} --output {output.claims} --record {output.record} 2> {log}"

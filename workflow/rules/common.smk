@@ -6,10 +6,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
 
+from unravel import resolved
 from unravel.cluster import resources
 from unravel.evidence import seal
-from unravel.files import InputError, atomic, require_writable
-from unravel.run import parse_config, read_config, to_yaml
+from unravel.files import InputError, require_writable
+from unravel.run import parse_config
 from unravel.studies import FIGURES, STUDIES, claims_files
 
 try:
@@ -34,12 +35,15 @@ wildcard_constraints:
     seed=r"\d+",
 
 
-# Jobs read their keys from this file. It is no input of theirs, since it changes with any key: each rule names the part
-# of the config that decides its result in its params instead, and is redone when that part changes.
-# A sealed run keeps the one that it has, and a config that asks for more than that stands beside it.
-RESOLVED = f"{RUN}/config.yaml"
-if SEAL and CONFIG != read_config(RESOLVED):
-    RESOLVED = f"{RUN}/config-asked.yaml"
+def resolved_config(wildcards, output):
+    """The file that jobs read their keys from.
+
+    It is no input of theirs, since it is another with any key: each rule names the part of the config that decides its
+    result in its params, and is redone when that part changes. This param is not compared, as it could follow `output`.
+    """
+    return resolved.path(RUN, CONFIG)
+
+
 ENVIRONMENTS = {True: "../envs/torch.yaml", False: "../envs/figures.yaml"}  # by whether torch is needed
 
 SEALED = SEAL.jobs if SEAL else frozenset()
@@ -92,6 +96,7 @@ onstart:
             resources.check(workflow.dag.needrun_jobs(), workflow.executor_settings.status_command)
         except InputError as error:
             sys.exit(f"error: {error}")
-    if not SEAL or RESOLVED != f"{RUN}/config.yaml":
-        with atomic(RESOLVED) as partial:
-            partial.write_text(to_yaml(CONFIG), encoding="utf-8")
+    try:
+        workflow.occupied = resolved.occupy(RUN, CONFIG, sealed=SEAL is not None)  # until this process ends
+    except InputError as error:
+        sys.exit(f"error: {error}")

@@ -6,7 +6,7 @@ rule prefetch:
     conda:
         "../envs/torch.yaml"
     params:
-        config=RESOLVED,
+        config=resolved_config,
     message:
         "Download the images and pretrained weights that {CONFIG.run} needs"
     shell:
@@ -31,7 +31,7 @@ if not SEAL:
         conda:
             "../envs/torch.yaml"
         params:
-            config=RESOLVED,
+            config=resolved_config,
             part=CONFIG.dataset_part(),
             folder=subpath(output.manifest, parent=True),
         message:
@@ -54,7 +54,7 @@ elif not SEAL.holds_images:
         conda:
             "../envs/torch.yaml"
         params:
-            config=RESOLVED,
+            config=resolved_config,
         message:
             "Prepare the images of {CONFIG.dataset.name} as {input} describes them"
         shell:

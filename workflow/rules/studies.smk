@@ -65,7 +65,7 @@ for study in STUDIES.values():
                 else DRAWING
             ),
         params:
-            config=RESOLVED,
+            config=resolved_config,
             part=lambda wildcards, study=study: study.measurement.decides(CONFIG, wildcards.network),
             study=study.key,
             given=lambda wildcards, input: " ".join(

@@ -24,7 +24,7 @@ rule train:
         mem_mb=ASKED.memory(),
         side_by_side=ASKED.gpus,
     params:
-        config=RESOLVED,
+        config=resolved_config,
         part=lambda wildcards: CONFIG.training_part(wildcards.network),
     message:
         "Train {wildcards.network}, seed {wildcards.seed}, for {params.part[training][epochs]} epochs"
@@ -48,7 +48,7 @@ rule fetch_weights:
         "../envs/torch.yaml"
     threads: CONFIG.execution.threads + CONFIG.execution.workers
     params:
-        config=RESOLVED,
+        config=resolved_config,
         part=lambda wildcards: CONFIG.training_part(wildcards.network),
     message:
         "Fetch the weights of {wildcards.network}"
