@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import yaml
 
+from unravel import resolved
+from unravel.run import read_config
 from unravel.studies import MEASURED
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,6 +66,9 @@ def make_run(folder):
         write_images("train.npz", 48, seed=1)
         write_images("test.npz", 30, seed=2)
         write_config()
+        resolved.occupy(
+            RUN, read_config(RUN / "config.yaml"), sealed=False
+        ).close()  # as Snakemake does before it starts
         for command in planned_commands():
             run_script(command)
 
