@@ -51,14 +51,22 @@ def test_it_names_what_the_report_rests_on_and_nothing_that_is_drawn_from_that(s
         *(f"figures/class-overview.{end}" for end in ("svg", "csv", "json")),  # which shows the images themselves
         "data/digits/manifest.json",
     }
-    jobs = {RESNET, VGG, OVERVIEW, "data/digits", *(f"measurements/deletions/{name}-seed1" for name in ("resnet", "vgg"))}
+    jobs = {
+        RESNET,
+        VGG,
+        OVERVIEW,
+        "data/digits",
+        *(f"measurements/deletions/{name}-seed1" for name in ("resnet", "vgg")),
+    }
     assert sealed.jobs == jobs
     assert set(sealed.files) == {"config.yaml", *made, *(f"jobs/{job}.json" for job in jobs)}
     assert sealed.files == {path: sha256(RUN / path) for path in sealed.files}
     assert sealed.commits == ("0" * 40,)
 
 
-@pytest.mark.parametrize("path", ["checkpoints/vgg/seed1.safetensors", "jobs/checkpoints/vgg/seed1.json", "config.yaml"])
+@pytest.mark.parametrize(
+    "path", ["checkpoints/vgg/seed1.safetensors", "jobs/checkpoints/vgg/seed1.json", "config.yaml"]
+)
 def test_a_sealed_file_that_is_missing_or_changed_is_named_and_wrong(sealed, path):
     assert verify(RUN)[seal.NAME] == []
     write(RUN / path, (RUN / path).read_text() + " ")
@@ -84,7 +92,10 @@ def test_a_seal_that_was_edited_is_no_seal(sealed):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"training": {"learning_rate": 0.05}}, "is sealed, and training.learning_rate was 0.1, is 0.05 in this config"),
+        (
+            {"training": {"learning_rate": 0.05}},
+            "is sealed, and training.learning_rate was 0.1, is 0.05 in this config",
+        ),
         ({"evaluation": {"batch_size": 7}}, "is sealed, and evaluation.batch_size was 500, is 7 in this config"),
         ({"dataset": {"source": "digits", "name": "others"}}, 'and dataset.name was "digits", is "others" in this'),
         ({"seeds": [1, 2]}, "is sealed without checkpoints/resnet/seed2, which this config asks for; to fix it, give "),
@@ -128,7 +139,9 @@ def test_drift_is_told_of_code_that_decides_results(sealed):
         code[path] = "0" * 64  # none of which decides a result
     code["scripts/unravel/training.py"] = "0" * 64
     write("scripts/unravel/training/loop.py", "name = 'another'\n")
-    write("scripts/unravel/studies/single_deletion/figure.py", "name = 'another'\n")  # it made no sealed measurement ...
+    write(
+        "scripts/unravel/studies/single_deletion/figure.py", "name = 'another'\n"
+    )  # it made no sealed measurement ...
     records[OVERVIEW]["code"]["modules"] = {}  # ... apart from the overview
     checkout._hashes.clear()
     assert freshness.drift(records, checkout) == [
