@@ -1,28 +1,41 @@
 """The seal: what a run rests on is given, any changed byte of it is named, and no config makes it otherwise."""
 
 import json
+import shutil
 
 import pytest
 from run_helpers import CONFIG, MADE, ROOT, RUN, make_run, write
 
-from unravel.evidence import freshness, lineage, provenance, seal
-from unravel.evidence.verification import verify
+from unravel.evidence import freshness, lineage, provenance, records, seal
+from unravel.evidence.verification import sealed_files
 from unravel.files import InputError, sha256
 from unravel.run import parse_config
 
 FIGURE, OVERVIEW, CLAIMS, RESNET, VGG = MADE
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder with a finished run."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        make_run(folder, patch)
+        write(RUN / "provenance.json", provenance.to_json(provenance.build(RUN)))
+    return folder
+
+
 @pytest.fixture(autouse=True)
-def run(tmp_path, monkeypatch):
-    make_run(tmp_path, monkeypatch)
-    write(RUN / "provenance.json", provenance.to_json(provenance.build(RUN)))
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+def run(finished, tmp_path, monkeypatch):
+    """A copy of it, as the working directory and in the place of this repository."""
+    monkeypatch.chdir(shutil.copytree(finished, tmp_path / "copy"))
+    for module in (records, provenance, freshness):
+        monkeypatch.setattr(module, "REPOSITORY", tmp_path / "copy")
 
 
 @pytest.fixture
 def call(monkeypatch):
     """`make seal`, as a function."""
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     import seal as script
 
     def call():
@@ -33,15 +46,16 @@ def call(monkeypatch):
 
 
 @pytest.fixture
-def sealed(call):
-    call()
+def sealed():
+    """The run's seal, written as `make seal` does."""
+    write(RUN / seal.NAME, seal.make(RUN).model_dump_json())
     return seal.read(RUN)
 
 
 def assess(sealed, **changes):
     checkout = freshness.Checkout(parse_config({**CONFIG, **changes}), "config/tiny.yaml", sealed.jobs)
-    records = lineage.read_records(RUN / "jobs")
-    return {result.name: result for result in freshness.assess(RUN, records, checkout)}, records, checkout
+    jobs = lineage.read_records(RUN / "jobs")
+    return {result.name: result for result in freshness.assess(RUN, jobs, checkout)}, jobs, checkout
 
 
 def test_it_names_what_the_report_rests_on_and_nothing_that_is_drawn_from_that(sealed):
@@ -68,11 +82,11 @@ def test_it_names_what_the_report_rests_on_and_nothing_that_is_drawn_from_that(s
     "path", ["checkpoints/vgg/seed1.safetensors", "jobs/checkpoints/vgg/seed1.json", "config.yaml"]
 )
 def test_a_sealed_file_that_is_missing_or_changed_is_named_and_wrong(sealed, path):
-    assert verify(RUN)[seal.NAME] == []
+    assert sealed_files(RUN) == []
     write(RUN / path, (RUN / path).read_text() + " ")
     with pytest.raises(InputError, match=f"{RUN / path}: is not the file that was sealed .*; to fix it, restore it"):
         sealed.require_intact(RUN)
-    assert len(verify(RUN)[seal.NAME]) == 1
+    assert len(sealed_files(RUN)) == 1
     (RUN / path).unlink()
     with pytest.raises(InputError, match=f"{RUN / path}: is missing; to fix it, restore it"):
         sealed.require_intact(RUN)
@@ -132,9 +146,9 @@ def test_changed_code_and_lost_raw_data_leave_a_sealed_runs_figures_fresh(sealed
 
 
 def test_drift_is_told_of_code_that_decides_results(sealed):
-    _, records, checkout = assess(sealed)
-    assert freshness.drift(records, checkout) == []
-    code = records[RESNET]["code"]["modules"]
+    _, jobs, checkout = assess(sealed)
+    assert freshness.drift(jobs, checkout) == []
+    code = jobs[RESNET]["code"]["modules"]
     for path in ("scripts/unravel/files.py", "scripts/unravel/records.py", "scripts/unravel/evidence/records.py"):
         code[path] = "0" * 64  # none of which decides a result
     code["scripts/unravel/training.py"] = "0" * 64
@@ -142,9 +156,9 @@ def test_drift_is_told_of_code_that_decides_results(sealed):
     write(
         "scripts/unravel/studies/single_deletion/figure.py", "name = 'another'\n"
     )  # it made no sealed measurement ...
-    records[OVERVIEW]["code"]["modules"] = {}  # ... apart from the overview
+    jobs[OVERVIEW]["code"]["modules"] = {}  # ... apart from the overview
     checkout._hashes.clear()
-    assert freshness.drift(records, checkout) == [
+    assert freshness.drift(jobs, checkout) == [
         "scripts/unravel/training.py is no longer there",
         "scripts/unravel/training/loop.py changed since",
     ]
@@ -166,8 +180,7 @@ def test_a_run_that_is_not_whole_is_not_sealed(call):
 
 
 def test_sealing_again_adds_what_was_measured_beside_and_keeps_the_rest(call, sealed):
-    call()
-    assert seal.read(RUN) == sealed
+    assert seal.make(RUN) == sealed
     table, record = RUN / "measurements/deletions/other-seed1.csv", RUN / "jobs/measurements/deletions/other-seed1.json"
     write(table, (RUN / "measurements/deletions/vgg-seed1.csv").read_text())
     told = json.loads((RUN / "jobs/measurements/deletions/vgg-seed1.json").read_text())
