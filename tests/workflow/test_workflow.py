@@ -252,13 +252,12 @@ def test_a_sealed_run_is_rebuilt_from_its_measurements_alone_and_measured_beside
     assert redrawn == {*DRAWN, "claims"} - {"class-overview"}
     assert f"all {len(kept)} files and " in (folder / RUN / "report.html").read_text()
     table = folder / RUN / "measurements/reorderings/vgg-seed1.csv"
-    more = snakemake(folder, table.relative_to(folder), "--config", "reorderings={networks: [vgg], most: 1, draws: 1}")
+    more = snakemake(folder, table.relative_to(folder), "--config", "reorderings={networks: [vgg]}")
     assert more.returncode == 0, more.stdout  # the images were there to be prepared again
     assert table.is_file()
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in kept} == {
         path: before[path] for path in kept
     }
-    assert make("verify").returncode == 0
 
 
 def test_the_plan_reads_as_sentences(empty_checkout):
