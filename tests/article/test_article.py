@@ -16,7 +16,7 @@ import pytest
 from article_helpers import CLASSES, NOTE, ROOT, RUN, dangling, figures, ids, parse, run_script
 
 from unravel.article import build, pages
-from unravel.evidence import lineage
+from unravel.evidence import lineage, seal
 from unravel.files import InputError, sha256
 
 
@@ -147,6 +147,29 @@ def test_each_figure_says_whether_it_is_fresh_and_if_not_why(folder, page, monke
         in text
     )
     assert "9 of 11 figures fresh" in written.text
+
+
+def test_a_sealed_run_says_so_first_and_offers_no_command_that_trains(folder, page, monkeypatch, tmp_path):
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "copy", symlinks=True))
+    made = seal.make(RUN)
+    (RUN / seal.NAME).write_text(made.model_dump_json())
+    (RUN / "checkpoints/vgg/seed1.resume.safetensors").touch()  # what is not sealed may come and go
+    written = parse(build.write(RUN, ROOT / "report"))
+    head = written.with_class("strip")[0].words
+    verdicts = len(json.loads((RUN / "claims.json").read_text()))
+    assert f"2026; all {len(made.files)} files and {verdicts} verdicts verified" in re.sub(r"\b20\d\d;", "2026;", head)
+    assert "figures fresh" not in head
+    commands = [element.text for element in written.with_class("command")]
+    assert not [text for text in commands if "--force" in text or text.startswith("python") or "figure_classes" in text]
+    assert [text for text in commands if text.startswith("make")][-2:] == [
+        "make reference RUN=tiny",
+        "make verify RUN=tiny",
+    ]
+    assert [text for text in (element.text for element in page.with_class("command")) if text.startswith("python")]
+    assert written.text.count("the code that decides them was still the same") == 1
+    (RUN / "checkpoints/vgg/seed1.history.csv").write_text("other")
+    with pytest.raises(InputError, match=r"seed1\.history\.csv: is not the file that was sealed"):
+        build.write(RUN, ROOT / "report")
 
 
 def test_numbers_in_the_text_are_those_of_the_files(page):

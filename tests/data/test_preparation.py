@@ -44,6 +44,26 @@ def test_what_was_prepared_is_read_back(manifest: Path) -> None:
         assert images.flags.writeable  # torch warns of arrays that are not
 
 
+def test_images_that_a_manifest_describes_are_written_again_and_others_are_not(manifest: Path) -> None:
+    folder, source = manifest.parent, manifest.parents[1] / "source"
+    settings = Arrays(source="arrays", train=source / "train.npz", test=source / "test.npz")
+    before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
+    for split in ("train", "test"):
+        (folder / f"{split}.safetensors").unlink()
+    preparation.restore(settings, manifest)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        name: was for name, (was, _) in before.items()
+    }
+    assert manifest.stat().st_mtime_ns == before["manifest.json"][1]
+    (folder / "test.safetensors").unlink()
+    others = arrays(source, noise(5, 6, 4, 3), noise(5, 6, 4, 3, seed=2))
+    with pytest.raises(
+        InputError, match=r"manifest\.json: describes a test\.safetensors of SHA-256 .*; to fix it, put "
+    ):
+        preparation.restore(others, manifest)
+    assert {path.name for path in folder.iterdir()} == {"manifest.json", "train.safetensors"}
+
+
 def test_the_manifest_tells_what_the_data_is(manifest: Path) -> None:
     content = json.loads(manifest.read_text())
     source = manifest.parents[1] / "source"

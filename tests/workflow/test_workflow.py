@@ -1,6 +1,7 @@
 """The whole pipeline on the ci run, in a copy of the checkout: what it makes, what it repeats, and how it survives."""
 
 import html
+import json
 import os
 import pty
 import re
@@ -221,24 +222,42 @@ def test_a_drawing_of_paths_needs_no_network(empty_checkout, figure, tables):
     assert planned(empty_checkout, figure) == {"measure_unraveled_view": tables, figure: 1}
 
 
-def test_a_published_run_is_rebuilt_from_its_measurements_alone(checkout, empty_checkout, tmp_path):
+def test_a_sealed_run_is_rebuilt_from_its_measurements_alone_and_measured_beside(checkout, empty_checkout, tmp_path):
     folder = tmp_path / "unravel"
     shutil.copytree(empty_checkout, folder)
     shutil.copytree(checkout / RUN, folder / RUN, copy_function=shutil.copyfile)  # dates as after a clone: any
     for path in (folder / RUN / "data").rglob("*.safetensors"):
         path.unlink()
-    kept = [*(folder / RUN / "measurements").rglob("*.csv"), *(folder / RUN / "checkpoints").rglob("*.safetensors")]
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+    def make(target):
+        command = ["make", target, "RUN=ci", "INSTALLED="]
+        return subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True)
+
+    unsealed = make("reference")
+    assert (unsealed.returncode != 0, unsealed.stderr.splitlines()[0]) == (
+        True,
+        "error: results/ci: is not sealed; run make seal RUN=ci first",
+    )
+    assert make("seal").returncode == 0
+    kept = [folder / RUN / path for path in json.loads((folder / RUN / "seal.json").read_text())["files"]]
     drawn = [*(folder / RUN / "figures").iterdir(), folder / RUN / "claims.json"]
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in (*kept, *drawn)}
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    command = ["make", "reference", "RUN=ci", "INSTALLED="]
-    again = subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True)
-    assert again.returncode == 0, again.stdout
+    again = make("reference")
+    assert again.returncode == 0, again.stdout + again.stderr
     assert "The report: results/ci/report.html" in again.stdout.splitlines()
     assert all(path.stat().st_mtime_ns == before[path][1] for path in kept)
     assert all(path.read_bytes() == before[path][0] for path in drawn)
     redrawn = {path.stem for path in drawn if path.stat().st_mtime_ns != before[path][1]}
     assert redrawn == {*DRAWN, "claims"} - {"class-overview"}
+    assert f"all {len(kept)} files and " in (folder / RUN / "report.html").read_text()
+    table = folder / RUN / "measurements/reorderings/vgg-seed1.csv"
+    more = snakemake(folder, table.relative_to(folder), "--config", "reorderings={networks: [vgg]}")
+    assert more.returncode == 0, more.stdout  # the images were there to be prepared again
+    assert table.is_file()
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in kept} == {
+        path: before[path] for path in kept
+    }
 
 
 def test_the_plan_reads_as_sentences(empty_checkout):

@@ -1,9 +1,4 @@
 # One job per network and seed: a network is trained, or its weights are fetched. In a sealed run there is no such job.
-def trained_here(networks):
-    """What the wildcard of such a rule may be."""
-    return NONE if SEAL else "|".join(networks) or NONE
-
-
 rule train:
     input:
         data=MANIFEST,
@@ -14,7 +9,7 @@ rule train:
     log:
         "<run>/logs/train/{network}-seed{seed}.log",
     wildcard_constraints:
-        network=trained_here(CONFIG.trained),
+        network=NONE if SEAL else "|".join(CONFIG.trained) or NONE,
     conda:
         "../envs/torch.yaml"
     threads: CONFIG.execution.processes * (CONFIG.execution.threads + CONFIG.execution.workers)
@@ -43,7 +38,7 @@ rule fetch_weights:
     log:
         "<run>/logs/fetch_weights/{network}-seed{seed}.log",
     wildcard_constraints:
-        network=trained_here(set(CONFIG.networks) - set(CONFIG.trained)),
+        network=NONE if SEAL else "|".join(set(CONFIG.networks) - set(CONFIG.trained)) or NONE,
     conda:
         "../envs/torch.yaml"
     threads: CONFIG.execution.threads + CONFIG.execution.workers
