@@ -2,9 +2,20 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 CONFIG ?= config/config.yaml
-RUN = $(shell sed -n 's/^run: *//p' $(CONFIG))
+RUN =
+FIG =
+A =
+B =
+MODULE = statistics engine networks training studies
 INSTALLED := .venv/installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+# What a call is given, and what files say, is data. make does not expand it, and a shell sees it in variables only; no
+# config gets to Snakemake, which can run code in one, before our own reader has taken it.
+$(foreach name,CONFIG RUN FIG A B MODULE,$(eval override $(name) := $$(value $(name))))
+export CONFIG RUN FIG A B MODULE
+READ = run=$$(python scripts/check_call.py --config="$$CONFIG" $(if $(filter figure,$@),--figure="$$FIG"))
+NAME = run=$$(python scripts/check_call.py --config="$$CONFIG" --run="$$RUN")
 
 .DEFAULT_GOAL := help
 .PHONY: help plan prefetch report figure reference status verify diff index test mutants lint format clean
@@ -13,17 +24,16 @@ help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 plan: $(INSTALLED)  ## estimate jobs, hours and disk of a run: CONFIG=config/cifar10.yaml
-	@python scripts/plan.py --config $(CONFIG)
+	@python scripts/plan.py --config="$$CONFIG"
 
 prefetch: $(INSTALLED)  ## download what a run needs, before it runs on machines without a network
-	snakemake prefetch --cores 1 --configfile $(CONFIG)
+	@set -e; $(READ); snakemake prefetch --cores 1 --configfile="$$CONFIG"
 
 report: $(INSTALLED)  ## run the pipeline (the demo run, or CONFIG=config/cifar10.yaml) and write its report
-	snakemake --cores all --configfile $(CONFIG)
-	@echo "The report: results/$(RUN)/report.html"
+	@set -e; $(READ); snakemake --cores all --configfile="$$CONFIG"; echo "The report: results/$$run/report.html"
 
 figure: $(INSTALLED)  ## make one figure: FIG=3, FIG=training or FIG=classes
-	snakemake figure_$(FIG) --cores all --configfile $(CONFIG)
+	@set -e; $(READ); snakemake "figure_$$FIG" --cores all --configfile="$$CONFIG"
 
 # Only these rules may run, so that nothing is trained or measured. The overview of classes stays as it is: it shows training
 # images, which a published run does not hold.
@@ -32,18 +42,18 @@ DRAWN = import sys; sys.path.insert(0, "scripts"); from unravel.studies import F
 REBUILT = all claims report provenance crate $$(python -c '$(DRAWN)')
 
 reference: $(INSTALLED)  ## rebuild figures, claims and report of a finished run from its measurements: RUN=demo
-	snakemake --cores all --configfile results/$(RUN)/config.yaml --forceall --allowed-rules $(REBUILT)
-	@echo "The report: results/$(RUN)/report.html"
+	@set -e; $(NAME); CONFIG="results/$$run/config.yaml"; $(READ); \
+	snakemake --cores all --configfile="$$CONFIG" --forceall --allowed-rules $(REBUILT); \
+	echo "The report: results/$$run/report.html"
 
 status: $(INSTALLED)  ## say which figures are fresh, which are not and why; runs nothing
-	@python scripts/status.py --config $(CONFIG)
+	@python scripts/status.py --config="$$CONFIG"
 
 verify: $(INSTALLED)  ## check a run's files by their SHA-256, its claims, its provenance and its RO-Crate
-	@python scripts/verify.py --run results/$(RUN)
+	@set -e; $(NAME); python scripts/verify.py --run "results/$$run"
 
 diff: $(INSTALLED)  ## compare two runs: A=results/demo B=results/cifar10
-	@python scripts/compare_runs.py $(A) $(B) --output results/$(notdir $(A))-vs-$(notdir $(B)).html
-	@echo "The comparison: results/$(notdir $(A))-vs-$(notdir $(B)).html"
+	@python scripts/compare_runs.py --into results -- "$$A" "$$B"
 
 index: $(INSTALLED)  ## write one page on all finished runs, their verdicts side by side
 	@python scripts/write_index.py --results results --output results/index.html
@@ -52,10 +62,8 @@ index: $(INSTALLED)  ## write one page on all finished runs, their verdicts side
 test: lint  ## check everything: format, lint, types, unit tests, and the whole pipeline on a tiny run
 	pytest --numprocesses auto --dist worksteal
 
-MODULE = statistics engine networks training studies
-
 mutants: $(INSTALLED)  ## list changes of the code that no test notices, which takes hours: MODULE=statistics
-	@for module in $(MODULE); do bash tests/mutants.sh $$module || exit; done
+	@for module in $$MODULE; do bash tests/mutants.sh "$$module" || exit; done
 
 lint: $(INSTALLED)  ## check format, lint and types
 	ruff format --check --quiet
