@@ -15,7 +15,6 @@ from unravel.files import InputError, cut
 from unravel.studies import STUDIES
 from unravel.studies.base import StudySettings
 
-
 LINES = 10  # mistakes told at once
 
 
