@@ -59,8 +59,10 @@ def test_instead_of_a_figure_that_lacks_a_file_the_article_says_which_and_what_m
     ("name", "content", "message"),
     [
         ("figures/reordering.svg", "<svg></svg>", "the svg has no viewBox"),
-        ("figures/reordering.json", "{", "its csv or json is damaged"),
-        ("figures/reordering.csv", "", "its csv or json is damaged"),
+        ("figures/reordering.svg", "<svg", "the svg is damaged"),
+        ("figures/reordering.json", "{", "figures/reordering.json: is not JSON"),
+        ("figures/reordering.json", "[]", "figures/reordering.json: holds list, expected dict"),
+        ("figures/reordering.csv", "", "figures/reordering.csv: is damaged"),
     ],
 )
 def test_a_damaged_figure_is_a_placeholder(run, name, content, message):
@@ -71,7 +73,7 @@ def test_a_damaged_figure_is_a_placeholder(run, name, content, message):
 def test_without_its_verdicts_a_run_shows_its_figures(run, page):
     (run / "claims.json").unlink()
     partial = written(run)
-    assert f"{run}/claims.json: cannot be read (No such file or directory)" in sections(partial)["claims"].words
+    assert f"{run}/claims.json: is missing" in sections(partial)["claims"].words
     assert "snakemake claims" in sections(partial)["claims"].words
     assert all(figure.all("svg") for figure in figures(partial).values())
     assert headings(partial) == headings(page)

@@ -1,4 +1,4 @@
-"""What a call of make is given, or finds in a file, gets to no shell; a config gets to Snakemake once it was checked."""
+"""What a call of make is given, or finds in a file, gets to no shell; a config gets to Snakemake once it is checked."""
 
 import subprocess
 import sys
