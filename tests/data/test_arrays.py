@@ -127,5 +127,5 @@ def test_a_single_array_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_does_not_exist_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nowhere\.npz: cannot be read: No such file or directory"):
+    with pytest.raises(InputError, match=r"nowhere\.npz: is missing; check the path"):
         load(Arrays(source="arrays", train=tmp_path / "nowhere.npz", test=tmp_path / "nowhere.npz"))

@@ -197,7 +197,7 @@ def test_a_file_that_is_no_state_dict_is_refused_and_nothing_in_it_runs(tmp_path
     cut.write_bytes(b"\0" * 5)
     assert refusal(named.read_weights, cut).startswith(f"{cut}: not a whole safetensors file")
     missing = tmp_path / "missing.pth"
-    assert refusal(named.read_weights, missing) == f"{missing}: no such file of weights; check the path"
+    assert refusal(named.read_weights, missing) == f"{missing}: is missing; check the path"
 
 
 def test_grey_images_are_refused():

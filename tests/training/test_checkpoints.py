@@ -71,7 +71,7 @@ def test_tensors_that_do_not_fit_the_description_are_refused(make_network, tmp_p
 
 def test_files_that_are_no_checkpoint_are_refused(make_network, tmp_path):
     path = tmp_path / "seed1.safetensors"
-    with pytest.raises(InputError, match="no such checkpoint; train it first"):
+    with pytest.raises(InputError, match="is missing; train it first"):
         checkpoints.load(path)
     save_file({"weight": torch.zeros(2)}, path)
     with pytest.raises(InputError, match="not a checkpoint of this project"):

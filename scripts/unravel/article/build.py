@@ -19,9 +19,9 @@ from unravel import tables
 from unravel.article import drawings, graphs, pages, panels, references, third_party
 from unravel.config import flat
 from unravel.config.networks import BLOCKS
-from unravel.data.preparation import read_manifest
-from unravel.evidence import claims, freshness, provenance
-from unravel.evidence.lineage import find, read_records, trace
+from unravel.data.preparation import Manifest, read_manifest
+from unravel.evidence import claims, freshness, provenance, verification
+from unravel.evidence.lineage import AGAIN, ending, fact, find, read_records, trace
 from unravel.evidence.sources import sourced
 from unravel.files import InputError, read_bytes, read_json
 from unravel.run import Config, read_config, to_yaml
@@ -72,6 +72,20 @@ def write(run: Path, source: Path) -> str:
     settings = read_config(run / "config.yaml")
     manifest = read_manifest(run / "data" / settings.dataset.name / "manifest.json")
     records = read_records(run / "jobs")
+    try:
+        return _written(run, source, settings, manifest, records)
+    except InputError:
+        raise
+    except Exception as error:
+        # Half a table, or a key of another name, may fail anywhere in the article: then the file is to blame.
+        if changed := verification.recorded_files(run):
+            raise InputError(f"{changed[0]}, and no report can be written of it; {AGAIN}") from error
+        raise
+
+
+def _written(
+    run: Path, source: Path, settings: Config, manifest: Manifest, records: Mapping[str, dict[str, Any]]
+) -> str:
     found, problems = read_results(run, settings, records)
     judged, stated = found.get("claims", []), claims.read_all(settings)
     citations = references.Citations(references.read(source / "references.bib"))
@@ -248,12 +262,13 @@ def _end(record: Mapping[str, Any]) -> datetime:
 
 def network_summary(run: Path, name: str, seeds: tuple[int, ...], records: Mapping[str, Any]) -> dict[str, Any]:
     """A network's size, test error over seeds, training time and speed, from its checkpoints' job records."""
-    jobs = [find(records, f"checkpoints/{name}/seed{seed}") for seed in seeds]
-    rates = [job["facts"]["images_per_second"] for job in jobs if job["facts"]["images_per_second"]]
+    names = [f"checkpoints/{name}/seed{seed}" for seed in seeds]
+    jobs = [find(records, job) for job in names]
+    rates = [rate for job in names if (rate := fact(records, job, "images_per_second"))]
     found = {
         "facts": {
-            "parameters": jobs[0]["facts"]["parameters"],
-            "test_error_percent": mean_interval([job["facts"]["test_error_percent"] for job in jobs]),
+            "parameters": fact(records, names[0], "parameters"),
+            "test_error_percent": mean_interval([fact(records, job, "test_error_percent") for job in names]),
             # none where a killed job had only its outputs left to write
             "images_per_second": sum(rates) / len(rates) if rates else None,
         },
@@ -276,12 +291,12 @@ def checkpoint_cards(run: Path, records: Mapping[str, dict[str, Any]]) -> list[d
     cards = []
     for name, record in records.items():
         if name.startswith("checkpoints/"):
-            path, output = next(item for item in record["outputs"].items() if item[0].endswith(".safetensors"))
+            path = ending(record["outputs"], ".safetensors")
             cards.append(
                 {
                     "name": name.removeprefix("checkpoints/"),
                     "path": path,
-                    **output,
+                    **record["outputs"][path],
                     "here": (run / name).with_suffix(".safetensors").is_file(),
                     "record": record,
                 }

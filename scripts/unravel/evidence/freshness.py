@@ -9,6 +9,7 @@ in its record. A result is stale if one of these changed for its job or for any 
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,7 +20,7 @@ from unravel.config import flat
 from unravel.evidence import lineage
 from unravel.evidence.lineage import Record, Records
 from unravel.evidence.records import REPOSITORY
-from unravel.files import sha256
+from unravel.files import read_text, sha256
 from unravel.run import Config
 from unravel.studies import FIGURES, MEASURED
 
@@ -151,7 +152,7 @@ def summary(run: Path, config: Config, records: Records) -> Summary:
 def report(run: Path, records: Records, results: Iterable[Freshness], checkout: Checkout) -> Freshness:
     """The state of the report: it shows the results on record, and none of these is to be made again."""
     page = run / "report.html"
-    command = f"snakemake --cores all --configfile {checkout.config_path}"
+    command = shlex.join(["snakemake", "--cores", "all", "--configfile", checkout.config_path])
     if not page.exists():
         return Freshness("report", "missing", (f"{page}: is missing",), command)
     unfresh = [result for result in results if result.state != "fresh"]
@@ -159,7 +160,7 @@ def report(run: Path, records: Records, results: Iterable[Freshness], checkout: 
         redo = tuple(sorted({name for result in unfresh for name in result.redo}))
         reason = f"{len(unfresh)} of the results that it shows are not fresh"
         return Freshness("report", "stale", (reason,), command + _forced(redo), redo)
-    if digest(records) not in page.read_text(encoding="utf-8"):
+    if digest(records) not in read_text(page, "write it again"):
         reason = f"{page}: was written from other results than those on record"
         return Freshness("report", "stale", (reason,), f"{command} --forcerun report")
     return Freshness("report", "fresh")
@@ -167,7 +168,7 @@ def report(run: Path, records: Records, results: Iterable[Freshness], checkout: 
 
 def _result(run: Path, name: str, records: Records, checkout: Checkout) -> Freshness:
     target = _target(run, name)
-    command = f"snakemake {target} --cores all --configfile {checkout.config_path}"
+    command = shlex.join(["snakemake", str(target), "--cores", "all", "--configfile", checkout.config_path])
     if name not in records:
         if not target.exists():
             return Freshness(name, "missing", (f"{target}: is missing",), command)
@@ -190,7 +191,7 @@ def _result(run: Path, name: str, records: Records, checkout: Checkout) -> Fresh
 
 
 def _forced(redo: tuple[str, ...]) -> str:
-    return f" --forcerun {' '.join(redo)}" if redo else ""
+    return f" --forcerun {shlex.join(redo)}" if redo else ""
 
 
 def _target(run: Path, name: str) -> Path:
