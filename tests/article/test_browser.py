@@ -211,15 +211,17 @@ PLANTED = """
 def test_what_came_into_a_page_from_a_runs_files_neither_runs_nor_fetches(browser, written, tmp_path):
     page_file = tmp_path / "page.html"
     page_file.write_text(written.read_text(encoding="utf-8").replace("</main>", f"{PLANTED}</main>"), encoding="utf-8")
-    asked, refused = [], []
+    answered, refused = [], []
     with browser.new_context(offline=True) as context:
         page = context.new_page()
-        page.on("request", lambda request: asked.append(request.url))
+        page.on("response", lambda response: answered.append(response.url))
+        page.on("requestfailed", lambda request: refused.append(request.failure))
         page.on("console", lambda message: refused.append(message.text))
         page.goto(page_file.as_uri())
         assert page.title() != "run"
         assert page.locator("main").is_visible()
-    assert [url for url in asked if not url.startswith("data:")] == [page_file.as_uri()]
+    assert {url for url in answered if not url.startswith("data:")} == {page_file.as_uri()}
+    assert refused.count("csp") == 3  # the addresses: not for want of a network
     assert sum("Content Security Policy" in text for text in refused) >= 6
 
 

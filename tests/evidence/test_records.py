@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from unravel.evidence import records
+from unravel.files import InputError
 
 
 @pytest.fixture
