@@ -7,6 +7,7 @@ import pytest
 from article_helpers import ROOT, RUN, dangling, figures, ids, parse, sections
 
 from unravel.article import build
+from unravel.evidence import verification
 from unravel.files import InputError
 
 
@@ -174,3 +175,21 @@ def test_a_record_that_is_none_is_refused_in_one_line(run, content):
 def test_verdicts_of_another_version_are_a_placeholder(run):
     change_json(run / "claims.json", lambda claims: claims[0].update(shown=["gradient_error"]))
     assert "claims.json: 0.shown:" in sections(written(run))["claims"].words
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("unraveled-view.csv", "path,length\n"),
+        ("random-deletion.json", "{}"),
+        ("single-deletion.json", '{"points": 1}'),
+    ],
+)
+def test_a_figure_with_half_its_values_is_named_in_one_line(run, monkeypatch, name, content):
+    path = run / "figures" / name
+    path.write_text(content)
+    made = {str(path): {"sha256": "0" * 64}}
+    monkeypatch.setattr(verification, "_recorded", lambda run: made)  # the copy's records name the original's files
+    with pytest.raises(InputError) as caught:
+        build.write(run, ROOT / "report")
+    assert str(caught.value).startswith(f"{path}: is not the file that its job made (SHA-256 differs), and no report")
