@@ -10,7 +10,7 @@ import pytest
 from run_helpers import CONFIG, ROOT, RUN, make_run, write
 
 from unravel.article import comparison, overview
-from unravel.evidence import claims, crate, freshness, provenance
+from unravel.evidence import claims, crate, freshness, provenance, verification
 from unravel.evidence.lineage import read_records
 from unravel.evidence.verification import absent, verify
 from unravel.files import InputError
@@ -197,15 +197,27 @@ def put_in_place(kind, path):
             path.write_text("[null]")
 
 
-@pytest.mark.parametrize("kind", ["folder", "pipe", "dead link", "device", "no UTF-8", "deep", "other JSON"])
-def test_whatever_stands_in_place_of_a_file_gets_a_line_and_neither_crash_nor_hang(kind, tmp_path):
-    """In verify, status, index and comparison alike."""
+KINDS = ("folder", "pipe", "dead link", "device", "no UTF-8", "deep", "other JSON")
+
+
+@pytest.fixture
+def unjudged(monkeypatch):
+    """Verification that judges no claim again, which takes seconds each time."""
+
+    def judge(*_):
+        raise InputError("not judged in this test")
+
+    monkeypatch.setattr(claims, "judge", judge)
+
+
+@pytest.mark.parametrize("place", range(len(FILES)), ids=FILES)
+def test_whatever_stands_in_place_of_a_file_gets_a_line_and_no_crash(place, tmp_path, unjudged):
+    """In verify, status, index and comparison. Each file meets two kinds of mistakes, each mistake several files."""
     whole = shutil.copytree(RUN, tmp_path / "whole")
-    for name in FILES:
-        put_in_place(kind, RUN / name)
-        if name != "report.html" or kind != "dead link":  # a report is not required
-            assert wrong(), name
-        for use in (read_all, lambda: comparison.write(RUN, whole, ROOT / "report")):
+    for kind in (KINDS[place % len(KINDS)], KINDS[(place + 3) % len(KINDS)]):
+        put_in_place(kind, RUN / FILES[place])
+        assert wrong().keys() - {"claims follow from measurements"}
+        for use in (read_all, lambda: comparison.read_run(RUN)):
             with suppress(InputError):
                 use()
         shutil.rmtree(RUN)
@@ -218,7 +230,7 @@ def read_all():
     settings = read_config(RUN / "config.yaml")
     checkout = freshness.Checkout(settings, str(RUN / "config.yaml"))
     freshness.report(RUN, records, freshness.assess(RUN, records, checkout), checkout)
-    overview.write(RUN.parent, ROOT / "report")
+    overview.read_run(RUN)
 
 
 def renamed(value, key):
@@ -234,17 +246,22 @@ def keys_of(value):
     return set().union(*map(keys_of, value)) if isinstance(value, list) else set()
 
 
-@pytest.mark.parametrize("name", ["claims.json", crate.METADATA, "provenance.json", "jobs/checkpoints/vgg/seed1.json"])
-def test_a_key_of_another_name_gets_a_line_and_no_crash(name):
-    text = (RUN / name).read_text()
-    document = json.loads(text)
+@pytest.mark.parametrize(
+    ("name", "check"),
+    [
+        ("claims.json", verification.recomputed_claims),
+        ("provenance.json", verification.written_provenance),
+        (crate.METADATA, crate.problems),
+        ("jobs/checkpoints/vgg/seed1.json", verification.recorded_files),
+    ],
+)
+def test_a_key_of_another_name_gets_a_line_and_no_crash(name, check, unjudged):
+    document = json.loads((RUN / name).read_text())
     for key in sorted(keys_of(document)):
         write(RUN / name, json.dumps(renamed(document, key)))
-        verify(RUN)
-        with suppress(InputError):
-            read_all()
-    write(RUN / name, text)
-    assert wrong() == {}
+        for use in (lambda: check(RUN), read_all):
+            with suppress(InputError):
+                use()
 
 
 def test_a_crate_describes_no_file_outside_of_its_folder():
