@@ -167,7 +167,9 @@ def test_a_record_of_another_schema_is_refused_in_one_line(run):
 @pytest.mark.parametrize("content", ["{", "[]", '{"outputs": {}}'])
 def test_a_record_that_is_none_is_refused_in_one_line(run, content):
     (run / "jobs/checkpoints/vgg/seed1.json").write_text(content)
-    with pytest.raises(InputError, match=r"seed1\.json: not a job record .* run its job again") as caught:
+    with pytest.raises(
+        InputError, match=r"seed1\.json: (is not JSON|holds list|not a job record).* run its job again"
+    ) as caught:
         build.write(run, ROOT / "report")
     assert "\n" not in str(caught.value)
 
