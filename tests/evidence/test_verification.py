@@ -210,18 +210,18 @@ def unjudged(monkeypatch):
     monkeypatch.setattr(claims, "judge", judge)
 
 
-@pytest.mark.parametrize("place", range(len(FILES)), ids=FILES)
-def test_whatever_stands_in_place_of_a_file_gets_a_line_and_no_crash(place, tmp_path, unjudged):
+def test_whatever_stands_in_place_of_a_file_gets_a_line_and_no_crash(tmp_path, unjudged):
     """In verify, status, index and comparison. Each file meets two kinds of mistakes, each mistake several files."""
     whole = shutil.copytree(RUN, tmp_path / "whole")
-    for kind in (KINDS[place % len(KINDS)], KINDS[(place + 3) % len(KINDS)]):
-        put_in_place(kind, RUN / FILES[place])
-        assert wrong().keys() - {"claims follow from measurements"}
-        for use in (read_all, lambda: comparison.read_run(RUN)):
-            with suppress(InputError):
-                use()
-        shutil.rmtree(RUN)
-        shutil.copytree(whole, RUN)
+    for place, name in enumerate(FILES):
+        for kind in (KINDS[place % len(KINDS)], KINDS[(place + 3) % len(KINDS)]):
+            put_in_place(kind, RUN / name)
+            assert wrong().keys() - {"claims follow from measurements"}, (kind, name)
+            for use in (read_all, lambda: comparison.read_run(RUN)):
+                with suppress(InputError):
+                    use()
+            shutil.rmtree(RUN)
+            shutil.copytree(whole, RUN)
 
 
 def read_all():
@@ -246,22 +246,21 @@ def keys_of(value):
     return set().union(*map(keys_of, value)) if isinstance(value, list) else set()
 
 
-@pytest.mark.parametrize(
-    ("name", "check"),
-    [
-        ("claims.json", verification.recomputed_claims),
-        ("provenance.json", verification.written_provenance),
-        (crate.METADATA, crate.problems),
-        ("jobs/checkpoints/vgg/seed1.json", verification.recorded_files),
-    ],
-)
-def test_a_key_of_another_name_gets_a_line_and_no_crash(name, check, unjudged):
-    document = json.loads((RUN / name).read_text())
-    for key in sorted(keys_of(document)):
-        write(RUN / name, json.dumps(renamed(document, key)))
-        for use in (lambda: check(RUN), read_all):
-            with suppress(InputError):
-                use()
+def test_a_key_of_another_name_gets_a_line_and_no_crash(unjudged):
+    checks = {
+        "claims.json": verification.recomputed_claims,
+        "provenance.json": verification.written_provenance,
+        crate.METADATA: crate.problems,
+        "jobs/checkpoints/vgg/seed1.json": verification.recorded_files,
+    }
+    for name, check in checks.items():
+        text = (RUN / name).read_text()
+        for key in sorted(keys_of(json.loads(text))):
+            write(RUN / name, json.dumps(renamed(json.loads(text), key)))
+            for use in (lambda check=check: check(RUN), read_all):
+                with suppress(InputError):
+                    use()
+        write(RUN / name, text)
 
 
 def test_a_crate_describes_no_file_outside_of_its_folder():
