@@ -2,9 +2,20 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 CONFIG ?= config/config.yaml
-RUN = $(shell sed -n 's/^run: *//p' $(CONFIG))
+RUN =
+FIG =
+A =
+B =
+MODULE = statistics engine networks training studies
 INSTALLED := .venv/installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+# What a call is given, and what files say, is data. make does not expand it, and a shell sees it in variables only; no
+# config gets to Snakemake, which can run code in one, before our own reader has taken it.
+$(foreach name,CONFIG RUN FIG A B MODULE,$(eval override $(name) := $$(value $(name))))
+export CONFIG RUN FIG A B MODULE
+READ = run=$$(python scripts/check_call.py --config="$$CONFIG" $(if $(filter figure,$@),--figure="$$FIG"))
+NAME = run=$$(python scripts/check_call.py --config="$$CONFIG" --run="$$RUN")
 
 .DEFAULT_GOAL := help
 .PHONY: help plan prefetch report figure seal reference status verify diff index test mutants lint format clean
@@ -13,35 +24,34 @@ help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 plan: $(INSTALLED)  ## estimate jobs, hours and disk of a run: CONFIG=config/cifar10.yaml
-	@python scripts/plan.py --config $(CONFIG)
+	@python scripts/plan.py --config="$$CONFIG"
 
 prefetch: $(INSTALLED)  ## download what a run needs, before it runs on machines without a network
-	snakemake prefetch --cores 1 --configfile $(CONFIG)
+	@set -e; $(READ); snakemake prefetch --cores 1 --configfile="$$CONFIG"
 
 report: $(INSTALLED)  ## run the pipeline (the demo run, or CONFIG=config/cifar10.yaml) and write its report
-	snakemake --cores all --configfile $(CONFIG)
-	@echo "The report: results/$(RUN)/report.html"
+	@set -e; $(READ); snakemake --cores all --configfile="$$CONFIG"; echo "The report: results/$$run/report.html"
 
 figure: $(INSTALLED)  ## make one figure: FIG=3, FIG=training or FIG=classes
-	snakemake figure_$(FIG) --cores all --configfile $(CONFIG)
+	@set -e; $(READ); snakemake "figure_$$FIG" --cores all --configfile="$$CONFIG"
 
 seal: $(INSTALLED)  ## verify a finished run and seal it: what its report rests on is not made again: RUN=demo
-	@python scripts/seal.py --run results/$(RUN)
+	@set -e; $(NAME); python scripts/seal.py --run "results/$$run"
 
 reference: $(INSTALLED)  ## rebuild figures, claims and report of a sealed run from its measurements: RUN=cifar10-short
-	@test -e results/$(RUN)/seal.json || { echo "error: results/$(RUN): is not sealed; run make seal RUN=$(RUN) first" >&2; exit 1; }
-	snakemake --cores all --configfile results/$(RUN)/config.yaml --forceall
-	@echo "The report: results/$(RUN)/report.html"
+	@set -e; $(NAME); CONFIG="results/$$run/config.yaml"; $(READ); \
+	test -e "results/$$run/seal.json" || { echo "error: results/$$run: is not sealed; run make seal RUN=$$run first" >&2; exit 1; }; \
+	snakemake --cores all --configfile="$$CONFIG" --forceall; \
+	echo "The report: results/$$run/report.html"
 
 status: $(INSTALLED)  ## say which figures are fresh, which are not and why; runs nothing
-	@python scripts/status.py --config $(CONFIG)
+	@python scripts/status.py --config="$$CONFIG"
 
 verify: $(INSTALLED)  ## check a run's files by their SHA-256, its claims, its provenance and its RO-Crate
-	@python scripts/verify.py --run results/$(RUN)
+	@set -e; $(NAME); python scripts/verify.py --run "results/$$run"
 
 diff: $(INSTALLED)  ## compare two runs: A=results/demo B=results/cifar10
-	@python scripts/compare_runs.py $(A) $(B) --output results/$(notdir $(A))-vs-$(notdir $(B)).html
-	@echo "The comparison: results/$(notdir $(A))-vs-$(notdir $(B)).html"
+	@python scripts/compare_runs.py --into results -- "$$A" "$$B"
 
 index: $(INSTALLED)  ## write one page on all finished runs, their verdicts side by side
 	@python scripts/write_index.py --results results --output results/index.html
@@ -50,10 +60,8 @@ index: $(INSTALLED)  ## write one page on all finished runs, their verdicts side
 test: lint  ## check everything: format, lint, types, unit tests, and the whole pipeline on a tiny run
 	pytest --numprocesses auto --dist worksteal
 
-MODULE = statistics engine networks training studies
-
 mutants: $(INSTALLED)  ## list changes of the code that no test notices, which takes hours: MODULE=statistics
-	@for module in $(MODULE); do bash tests/mutants.sh $$module || exit; done
+	@for module in $$MODULE; do bash tests/mutants.sh "$$module" || exit; done
 
 lint: $(INSTALLED)  ## check format, lint and types
 	ruff format --check --quiet

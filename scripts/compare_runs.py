@@ -6,17 +6,21 @@ from pathlib import Path
 from unravel.article import comparison
 from unravel.evidence.records import REPOSITORY
 from unravel.files import atomic, run_command_line
+from unravel.run import require_name
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("one", type=Path, help="folder of a run, such as results/demo")
     parser.add_argument("other", type=Path, help="folder of the run to hold against it")
-    parser.add_argument("--output", type=Path, required=True, help="HTML file to write")
+    parser.add_argument("--into", type=Path, required=True, help="folder to write <one>-vs-<other>.html into")
     arguments = parser.parse_args()
+    one, other = (require_name(path.name) for path in (arguments.one, arguments.other))
     page = comparison.write(arguments.one, arguments.other, REPOSITORY / "report")
-    with atomic(arguments.output) as partial:
+    output = arguments.into / f"{one}-vs-{other}.html"
+    with atomic(output) as partial:
         partial.write_text(page, encoding="utf-8")
+    print(f"The comparison: {output}")
 
 
 if __name__ == "__main__":

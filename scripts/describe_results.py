@@ -7,9 +7,8 @@ from typing import Any
 
 from unravel.article import overview, pages
 from unravel.article.overview import Run
-from unravel.evidence.lineage import read_json
 from unravel.evidence.records import REPOSITORY
-from unravel.files import InputError, atomic, run_command_line
+from unravel.files import InputError, atomic, read_json, run_command_line
 from unravel.studies import FIGURES, paper
 
 PUBLISHED = ("cifar10-short",)  # folders of results/ that git tracks; .gitignore names them too

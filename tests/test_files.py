@@ -1,4 +1,4 @@
-"""Writes happen whole or not at all, and a full disk or a folder in the way gets one line."""
+"""Only regular files are read; writes happen whole or not at all; what is in the way gets one line."""
 
 import os
 import subprocess
@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from unravel.files import InputError, atomic, require_writable, run_command_line, sha256
+from unravel.files import (
+    INTERRUPTED,
+    InputError,
+    atomic,
+    read_bytes,
+    read_json,
+    read_text,
+    require_writable,
+    run_command_line,
+    sha256,
+)
 
 
 def test_a_write_replaces_the_file_at_its_end(tmp_path):
@@ -128,3 +138,64 @@ def test_a_reader_of_the_output_may_stop_early():
     script = f'PYTHONPATH=scripts {sys.executable} -c "{command}" | head -1'
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=Path(__file__).parents[1])
     assert (done.stdout, done.stderr) == ("line\n", "")
+
+
+def test_ctrl_c_ends_a_script_with_one_line(capsys):
+    def main():
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as ended:
+        run_command_line(main)
+    assert ended.value.code == INTERRUPTED
+    assert capsys.readouterr().err == "interrupted; the same command starts this again\n"
+
+
+@pytest.mark.parametrize("read", [read_bytes, read_text, read_json, sha256])
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "dead").symlink_to("nowhere")
+    (tmp_path / "loop").symlink_to("loop")
+    for path, what in {
+        tmp_path: "is a folder, expected a regular file",
+        tmp_path / "pipe": "is a pipe, expected a regular file",
+        "/dev/zero": "is a device, expected a regular file",
+        tmp_path / "dead": "is a link that leads nowhere",
+        tmp_path / "missing": "is missing",
+        tmp_path / "pipe" / "below": "is missing",
+    }.items():
+        with pytest.raises(InputError) as caught:
+            read(path)
+        assert str(caught.value) == f"{path}: {what}; check the path"
+    for path in (tmp_path / "loop", "zero\0byte"):
+        with pytest.raises(InputError, match="cannot be read"):
+            read(path)
+
+
+def test_a_link_to_a_file_is_followed(tmp_path):
+    (tmp_path / "file").write_text("é", encoding="utf-8")
+    (tmp_path / "link").symlink_to("file")
+    assert read_text(tmp_path / "link") == "é"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is not JSON (EOF while parsing"),
+        (b'{"a": "\xff"}', "is not JSON"),
+        (b'{"a": "\\ud800"}', "is not JSON"),
+        (b"[" * 100_000, "is not JSON (recursion limit exceeded"),
+        (b"[]", "holds list, expected dict"),
+    ],
+)
+def test_what_is_no_json_object_is_refused_with_what_to_do(tmp_path, content, message):
+    (tmp_path / "file.json").write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_json(tmp_path / "file.json", "draw it again")
+    assert str(caught.value).startswith(f"{tmp_path}/file.json: {message}")
+    assert str(caught.value).endswith("; draw it again")
+
+
+def test_text_that_is_not_utf_8_is_refused(tmp_path):
+    (tmp_path / "file.txt").write_bytes(b"abc\xff")
+    with pytest.raises(InputError, match=r"file.txt: is not text in UTF-8 \(byte 3\); check the path"):
+        read_text(tmp_path / "file.txt")

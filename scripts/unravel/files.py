@@ -1,16 +1,94 @@
-"""Files: errors a user can mend, writes that happen whole or not at all, and hashes."""
+"""Files: errors a user can mend, reads of regular files only, writes that happen whole or not at all, and hashes."""
 
 import errno
 import hashlib
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+from pydantic_core import from_json
+
+INTERRUPTED = 130  # the exit code of a program that Ctrl-C ended
 
 
 class InputError(Exception):
     """Something the user can mend. The message is one line: what, the value, what was expected, how to mend it."""
+
+
+def cut(text: str, most: int = 80) -> str:
+    """A text for a message, cut to at most `most` characters: a foreign file may hold values of any length."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def regular(path: Path | str, mend: str = "check the path") -> Path:
+    """The path, if it leads to a regular file: a pipe is waited for, and some devices are read, without end.
+
+    `mend` says what to do if not. Raises InputError for anything else, what is missing and links that lead nowhere.
+    """
+    path = Path(path)
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        what = "is a link that leads nowhere" if path.is_symlink() else "is missing"
+        raise InputError(f"{path}: {what}; {mend}") from error
+    except (OSError, ValueError) as error:  # the latter for a path with a zero byte
+        raise InputError(f"{str(path)!r}: cannot be read ({_reason(error)}); {mend}") from error
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{path}: is {_KINDS[stat.S_IFMT(mode)]}, expected a regular file; {mend}")
+    return path
+
+
+def read_bytes(path: Path | str, mend: str = "check the path") -> bytes:
+    """What a regular file holds. Raises InputError, which ends with `mend`, if it cannot be read."""
+    try:
+        return regular(path, mend).read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({_reason(error)}); {mend}") from error
+
+
+def read_text(path: Path | str, mend: str = "check the path") -> str:
+    """The text of a regular file in UTF-8. Raises InputError, which ends with `mend`, if it is none."""
+    try:
+        return read_bytes(path, mend).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not text in UTF-8 (byte {error.start}); {mend}") from error
+
+
+def read_json(path: Path | str, mend: str = "check the path", kind: type = dict) -> Any:
+    """The value in a JSON file, which must be an object unless `kind` says otherwise.
+
+    Strings that are no text (half a surrogate pair) and deep nests are refused. Raises InputError, which ends with
+    `mend`.
+    """
+    try:
+        value = from_json(read_bytes(path, mend))
+    except ValueError as error:
+        raise InputError(f"{path}: is not JSON ({error}); {mend}") from error
+    if not isinstance(value, kind):
+        raise InputError(f"{path}: holds {type(value).__name__}, expected {kind.__name__}; {mend}")
+    return value
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -75,17 +153,26 @@ def cleanup(path: Path) -> None:
 
 
 def sha256(path: Path | str) -> str:
-    """SHA-256 of a file, as hex."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """SHA-256 of a regular file, as hex. Raises InputError if it cannot be read."""
+    try:
+        with regular(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({_reason(error)}); check its permissions and the disk") from error
 
 
 def run_command_line(main: Callable[[], None]) -> None:
-    """Run a script's main: an InputError ends it with one line and exit code 1, other errors keep their trace."""
+    """Run a script's main: an InputError ends it with one line and exit code 1, other errors keep their trace.
+
+    Ctrl-C ends it with one line too, and with the exit code that shells use for it.
+    """
     try:
         main()
         sys.stdout.flush()
     except InputError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        print("interrupted; the same command starts this again", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:  # what read the output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

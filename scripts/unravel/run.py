@@ -1,5 +1,6 @@
 """The config of a run: its sections and those of the studies made one, read from a file, checked, written back."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -8,9 +9,13 @@ import yaml
 from pydantic import Field, ValidationError, create_model, field_validator, model_validator
 
 from unravel.config import Dataset, Evaluation, Execution, Name, NetworkSettings, Pretrained, Settings, Training
-from unravel.files import InputError
+from unravel.config.base import LONGEST_NAME, NAME
+from unravel.config.reading import read_yaml
+from unravel.files import InputError, cut
 from unravel.studies import STUDIES
 from unravel.studies.base import StudySettings
+
+LINES = 10  # mistakes told at once
 
 
 class Config(Settings):
@@ -121,7 +126,8 @@ def parse_config(raw: Mapping[str, Any]) -> Config:
         # A list with a wrong item is also reported as too short: the item is what to mend.
         inner = {error["loc"][:end] for error in errors for end in range(len(error["loc"]))}
         lines = [_line(error, raw) for error in errors if error["loc"] not in inner]
-        raise InputError("\n".join(lines)) from invalid
+        more = [f"config: and {len(lines) - LINES} more mistakes"] if len(lines) > LINES else []
+        raise InputError("\n".join([*lines[:LINES], *more])) from invalid
 
 
 def _line(error: Any, raw: Mapping[str, Any]) -> str:
@@ -133,24 +139,25 @@ def _line(error: Any, raw: Mapping[str, Any]) -> str:
             node = node[part]
         # What is neither a key of the file nor a missing one names a union's member; a reader does not know it.
         if here or (i == len(error["loc"]) - 1 and error["type"] == "missing"):
-            path.append(str(part))
+            path.append(cut(str(part)))
     where = ".".join(path) or "top level"
-    message = error["msg"].removeprefix("Value error, ")
-    value = "" if error["type"] in ("missing", "unknown_key", "value_error") else f" (given: {error['input']!r})"
+    message = cut(error["msg"].removeprefix("Value error, "), 500)
+    value = (
+        "" if error["type"] in ("missing", "unknown_key", "value_error") else f" (given: {cut(repr(error['input']))})"
+    )
     return f"config: {where}: {message}{value}"
 
 
 def read_config(path: Path | str) -> Config:
     """Read a config file. Raises InputError if it cannot be read or is no valid config."""
-    try:
-        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(raw, dict):
-        raise InputError(f"{path}: holds {type(raw).__name__}, expected keys and values")
-    return parse_config(raw)
+    return parse_config(read_yaml(path))
+
+
+def require_name(name: str) -> str:
+    """The name, which becomes part of paths and commands. Raises InputError if no run can be called so."""
+    if not re.fullmatch(NAME, name) or len(name) > LONGEST_NAME:
+        raise InputError(f"{cut(ascii(name))}: is no name of a run; expected that of a folder in results, such as demo")
+    return name
 
 
 def to_yaml(config: Config) -> str:

@@ -294,15 +294,3 @@ def test_a_trace_goes_back_to_the_first_files_nearest_first():
         ("network", "train"),
         ("raw", None),
     ]
-
-
-def test_a_picture_is_made_fit_for_the_page():
-    svg = (
-        '<?xml version="1.0"?>\n<svg xmlns="x" viewBox="0 0 7 3">\n<metadata>date</metadata>'
-        '<g id="a" clip-path="url(#p)"><use xlink:href="#m" style="stroke: #000000"/></g></svg>'
-    )
-    view_box, content = build.inline_svg(svg, "fig")
-    assert view_box == "0 0 7 3"
-    assert content.strip() == (
-        '<g id="fig-a" clip-path="url(#fig-p)"><use xlink:href="#fig-m" style="stroke: currentColor"/></g>'
-    )

@@ -8,6 +8,7 @@ from article_helpers import ROOT, RUN, dangling, figures, ids, parse, sections
 from run_helpers import changed_record
 
 from unravel.article import build
+from unravel.evidence import verification
 from unravel.files import InputError
 
 
@@ -60,8 +61,10 @@ def test_instead_of_a_figure_that_lacks_a_file_the_article_says_which_and_what_m
     ("name", "content", "message"),
     [
         ("figures/reordering.svg", "<svg></svg>", "the svg has no viewBox"),
-        ("figures/reordering.json", "{", "its csv or json is damaged"),
-        ("figures/reordering.csv", "", "its csv or json is damaged"),
+        ("figures/reordering.svg", "<svg", "the svg is damaged"),
+        ("figures/reordering.json", "{", "figures/reordering.json: is not JSON"),
+        ("figures/reordering.json", "[]", "figures/reordering.json: holds list, expected dict"),
+        ("figures/reordering.csv", "", "figures/reordering.csv: is damaged"),
     ],
 )
 def test_a_damaged_figure_is_a_placeholder(run, name, content, message):
@@ -72,7 +75,7 @@ def test_a_damaged_figure_is_a_placeholder(run, name, content, message):
 def test_without_its_verdicts_a_run_shows_its_figures(run, page):
     (run / "claims.json").unlink()
     partial = written(run)
-    assert f"{run}/claims.json: cannot be read (No such file or directory)" in sections(partial)["claims"].words
+    assert f"{run}/claims.json: is missing" in sections(partial)["claims"].words
     assert "snakemake claims" in sections(partial)["claims"].words
     assert all(figure.all("svg") for figure in figures(partial).values())
     assert headings(partial) == headings(page)
@@ -166,7 +169,9 @@ def test_a_record_of_another_schema_is_refused_in_one_line(run):
 @pytest.mark.parametrize("content", ["{", "[]", '{"outputs": {}}'])
 def test_a_record_that_is_none_is_refused_in_one_line(run, content):
     (run / "jobs/checkpoints/vgg/seed1.json").write_text(content)
-    with pytest.raises(InputError, match=r"seed1\.json: not a job record .* run its job again") as caught:
+    with pytest.raises(
+        InputError, match=r"seed1\.json: (is not JSON|holds list|not a job record).* run its job again"
+    ) as caught:
         build.write(run, ROOT / "report")
     assert "\n" not in str(caught.value)
 
@@ -174,3 +179,21 @@ def test_a_record_that_is_none_is_refused_in_one_line(run, content):
 def test_verdicts_of_another_version_are_a_placeholder(run):
     change_json(run / "claims.json", lambda claims: claims[0].update(shown=["gradient_error"]))
     assert "claims.json: 0.shown:" in sections(written(run))["claims"].words
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("unraveled-view.csv", "path,length\n"),
+        ("random-deletion.json", "{}"),
+        ("single-deletion.json", '{"points": 1}'),
+    ],
+)
+def test_a_figure_with_half_its_values_is_named_in_one_line(run, monkeypatch, name, content):
+    path = run / "figures" / name
+    path.write_text(content)
+    made = {str(path): {"sha256": "0" * 64}}
+    monkeypatch.setattr(verification, "_recorded", lambda run: made)  # the copy's records name the original's files
+    with pytest.raises(InputError) as caught:
+        build.write(run, ROOT / "report")
+    assert str(caught.value).startswith(f"{path}: is not the file that its job made (SHA-256 differs), and no report")

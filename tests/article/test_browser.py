@@ -197,6 +197,34 @@ def test_the_browser_had_nothing_to_mend(visit, written):
     assert visit(file=written, java_script_enabled=False).evaluate(TREE) == walk(typed, 0)
 
 
+PLANTED = """
+<script>document.title = "run"</script>
+<img src="data:image/png;base64,AAAA" alt="" onerror="document.title = 'run'">
+<img src="https://example.org/picture.png" alt="">
+<link rel="stylesheet" href="https://example.org/style.css">
+<p style="background: url(https://example.org/background.png)">text</p>
+<iframe srcdoc="text" title="text"></iframe>
+<style>main { display: none }</style>
+"""
+
+
+def test_what_came_into_a_page_from_a_runs_files_neither_runs_nor_fetches(browser, written, tmp_path):
+    page_file = tmp_path / "page.html"
+    page_file.write_text(written.read_text(encoding="utf-8").replace("</main>", f"{PLANTED}</main>"), encoding="utf-8")
+    answered, refused = [], []
+    with browser.new_context(offline=True) as context:
+        page = context.new_page()
+        page.on("response", lambda response: answered.append(response.url))
+        page.on("requestfailed", lambda request: refused.append(request.failure))
+        page.on("console", lambda message: refused.append(message.text))
+        page.goto(page_file.as_uri())
+        assert page.title() != "run"
+        assert page.locator("main").is_visible()
+    assert {url for url in answered if not url.startswith("data:")} == {page_file.as_uri()}
+    assert refused.count("csp") == 3  # the addresses: not for want of a network
+    assert sum("Content Security Policy" in text for text in refused) >= 6
+
+
 @pytest.mark.skipif("VNU_JAR" not in os.environ, reason="VNU_JAR does not name the Nu checker's jar")
 def test_the_nu_checker_finds_nothing(written):
     command = ["java", "-jar", os.environ["VNU_JAR"], "--format", "gnu", written]

@@ -186,7 +186,7 @@ def test_files_that_are_no_config(tmp_path):
     for name, message in [
         ("broken.yaml", "not valid YAML"),
         ("list.yaml", "holds list"),
-        ("none.yaml", "No such file"),
+        ("none.yaml", "is missing"),
     ]:
         with pytest.raises(InputError, match=message):
             read_config(tmp_path / name)

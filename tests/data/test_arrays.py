@@ -1,5 +1,7 @@
 """Images and labels in npz files."""
 
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,19 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
         {"class_names": np.array(["a", "a", "c"])},
         "class_names are a, a, c, expected .* different strings",
     ),
+    "names read the same": (
+        {"class_names": np.array(["\u00e9", "e\u0301", "c"])},
+        r"classes '\\xe9' and 'e\\u0301' read the same; rename one",
+    ),
+    "a name is empty": ({"class_names": np.array(["a", " ", "c"])}, "class ' ' has no name that can be written"),
+    "a name is half a letter": (
+        {"class_names": np.array(["a", "\ud800", "c"])},
+        r"class '\\ud800' has no name that can be written",
+    ),
+    "a class without images": (
+        {"labels": np.array([2, 0, 0])},
+        "class '1' has no images, expected some of every class to train and to test on",
+    ),
     "names are numbers": ({"class_names": np.arange(3)}, "class_names are 0, 1, 2, expected .* different strings"),
     "lossless floats": ({"lossless": np.ones(3)}, r"lossless is float64 of shape \(3,\), expected one bool for each"),
     "lossless short": ({"lossless": np.ones(2, bool)}, r"lossless is bool of shape \(2,\), expected one bool for each"),
@@ -104,6 +119,23 @@ def test_files_with_other_names_of_classes_are_refused(tmp_path: Path) -> None:
         read(tmp_path, train, test)
 
 
+def test_a_named_class_without_training_images_is_refused(tmp_path: Path) -> None:
+    names = {"class_names": np.array(["ant", "bee", "cat"])}
+    with pytest.raises(InputError, match=r"train\.npz: class 'cat' has no images, expected some of every class"):
+        read(tmp_path, names | {"labels": TRAIN["labels"] % 2}, names)
+
+
+@pytest.mark.parametrize("key", ["images", "labels", "class_names"])
+def test_an_array_that_says_it_is_larger_than_it_is_is_refused_before_memory_is_taken(key: str, tmp_path: Path) -> None:
+    read(tmp_path)
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (10**12, 10**3)})
+    with zipfile.ZipFile(tmp_path / "train.npz", "w") as archive:
+        archive.writestr(f"{key}.npy", header.getvalue() + b"few")
+    with pytest.raises(InputError, match=rf"train\.npz: .*'{key}' says that it has the shape .* bytes, but holds 3"):
+        load(Arrays(source="arrays", train=tmp_path / "train.npz", test=tmp_path / "test.npz"))
+
+
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 damaged"])
 def test_a_file_that_is_no_npz_is_refused(content: bytes, tmp_path: Path) -> None:
     read(tmp_path)
@@ -127,5 +159,5 @@ def test_a_single_array_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_does_not_exist_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nowhere\.npz: cannot be read: No such file or directory"):
+    with pytest.raises(InputError, match=r"nowhere\.npz: is missing; check the path"):
         load(Arrays(source="arrays", train=tmp_path / "nowhere.npz", test=tmp_path / "nowhere.npz"))

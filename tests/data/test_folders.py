@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -207,3 +208,22 @@ def test_a_name_that_an_archive_holds_twice_is_refused(tmp_path: Path) -> None:
 def test_a_path_that_does_not_exist_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere: does not exist; expected a folder, a tar or a zip archive"):
         read(tmp_path / "nowhere")
+
+
+def test_classes_that_read_the_same_are_refused(tmp_path: Path) -> None:
+    renamed = {"a": "caf\u00e9", "b": "cafe\u0301"}  # one letter, or a letter and its accent
+    tree = {
+        "/".join(renamed.get(part, part) for part in name.split("/")): content for name, content in small_tree().items()
+    }
+    with pytest.raises(InputError, match=r"classes 'cafe\\u0301' and 'caf\\xe9' read the same; rename one, or join"):
+        read(write_tar(tmp_path / "data.tar", tree))
+
+
+def test_what_is_no_folder_and_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(
+        InputError, match=r"pipe: is a pipe, expected a regular file; expected a folder, a tar or a zip"
+    ):
+        read(tmp_path / "pipe")
+    with pytest.raises(InputError, match=r"/dev/zero: is a device, expected a regular file"):
+        read(Path("/dev/zero"))

@@ -197,7 +197,7 @@ def test_a_manifest_cut_short_is_refused(manifest: Path) -> None:
 
 
 def test_a_missing_manifest_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"manifest\.json: cannot be read: No such file .*; prepare the data first"):
+    with pytest.raises(InputError, match=r"manifest\.json: is missing; prepare the data first"):
         preparation.read_manifest(tmp_path / "manifest.json")
 
 

@@ -164,7 +164,7 @@ def test_judged_claims_are_read_as_they_were_written(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "cannot be read (No such file or directory)"),
+        (None, "is missing"),
         ("{", "the file: Invalid JSON"),
         ('[{"id": "decay"}]', "0.kind: Field required"),
     ],

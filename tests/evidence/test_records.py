@@ -93,7 +93,7 @@ def test_a_job_that_fails_leaves_no_record(folder):
 
 def test_a_job_without_its_output_leaves_no_record(folder):
     with (
-        pytest.raises(FileNotFoundError, match=r"output\.csv"),
+        pytest.raises(InputError, match=r"output\.csv: is missing"),
         records.job("jobs/output.json", inputs=["input.csv"], outputs=["output.csv"], settings={}),
     ):
         pass

@@ -2,14 +2,19 @@
 
 import json
 import math
+import os
 import shutil
+from contextlib import suppress
 
 import pytest
 from run_helpers import CONFIG, ROOT, RUN, make_run, write
 
-from unravel.evidence import claims, crate, provenance
+from unravel.article import comparison, overview
+from unravel.evidence import claims, crate, freshness, provenance, verification
+from unravel.evidence.lineage import read_records
 from unravel.evidence.verification import absent, verify
-from unravel.run import parse_config
+from unravel.files import InputError
+from unravel.run import parse_config, read_config
 
 
 @pytest.fixture(autouse=True)
@@ -164,3 +169,110 @@ def test_the_command_prints_a_line_for_each_check_and_its_exit_code_tells(monkey
     code, lines = call()
     assert code == 1
     assert lines[0] == "wrong   recorded files"
+
+
+FILES = (
+    "config.yaml", "claims.json", "provenance.json", "report.html", crate.METADATA, "jobs/claims.json",
+    "jobs/checkpoints/vgg/seed1.json", "figures/single-deletion.svg", "figures/single-deletion.json",
+    "checkpoints/vgg/seed1.safetensors", "measurements/deletions/vgg-seed1.csv", "data/digits/manifest.json",
+)  # fmt: skip
+
+
+def put_in_place(kind, path):
+    path.unlink()
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "pipe":
+            os.mkfifo(path)
+        case "dead link":
+            path.symlink_to("nowhere")
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "no UTF-8":
+            path.write_bytes(b"\xff\xfe{")
+        case "deep":
+            path.write_text("[" * 100_000)
+        case "other JSON":
+            path.write_text("[null]")
+
+
+KINDS = ("folder", "pipe", "dead link", "device", "no UTF-8", "deep", "other JSON")
+
+
+@pytest.fixture
+def unjudged(monkeypatch):
+    """Verification that judges no claim again, which takes seconds each time."""
+
+    def judge(*_):
+        raise InputError("not judged in this test")
+
+    monkeypatch.setattr(claims, "judge", judge)
+
+
+def test_whatever_stands_in_place_of_a_file_gets_a_line_and_no_crash(tmp_path, unjudged):
+    """In verify, status, index and comparison. Each file meets two kinds of mistakes, each mistake several files."""
+    whole = shutil.copytree(RUN, tmp_path / "whole")
+    for place, name in enumerate(FILES):
+        for kind in (KINDS[place % len(KINDS)], KINDS[(place + 3) % len(KINDS)]):
+            put_in_place(kind, RUN / name)
+            assert wrong().keys() - {"claims follow from measurements"}, (kind, name)
+            for use in (read_all, lambda: comparison.read_run(RUN)):
+                with suppress(InputError):
+                    use()
+            shutil.rmtree(RUN)
+            shutil.copytree(whole, RUN)
+
+
+def read_all():
+    """What `make status` and `make index` read of a run."""
+    records = read_records(RUN / "jobs")
+    settings = read_config(RUN / "config.yaml")
+    checkout = freshness.Checkout(settings, str(RUN / "config.yaml"))
+    freshness.report(RUN, records, freshness.assess(RUN, records, checkout), checkout)
+    overview.read_run(RUN)
+
+
+def renamed(value, key):
+    """The value with one key called otherwise, wherever it stands."""
+    if isinstance(value, dict):
+        return {f"{name}?" if name == key else name: renamed(inner, key) for name, inner in value.items()}
+    return [renamed(inner, key) for inner in value] if isinstance(value, list) else value
+
+
+def keys_of(value):
+    if isinstance(value, dict):
+        return set(value).union(*map(keys_of, value.values()))
+    return set().union(*map(keys_of, value)) if isinstance(value, list) else set()
+
+
+def test_a_key_of_another_name_gets_a_line_and_no_crash(unjudged):
+    checks = {
+        "claims.json": verification.recomputed_claims,
+        "provenance.json": verification.written_provenance,
+        crate.METADATA: crate.problems,
+        "jobs/checkpoints/vgg/seed1.json": verification.recorded_files,
+    }
+    for name, check in checks.items():
+        text = (RUN / name).read_text()
+        for key in sorted(keys_of(json.loads(text))):
+            write(RUN / name, json.dumps(renamed(json.loads(text), key)))
+            for use in (lambda check=check: check(RUN), read_all):
+                with suppress(InputError):
+                    use()
+        write(RUN / name, text)
+
+
+def test_a_crate_describes_no_file_outside_of_its_folder():
+    document = json.loads((RUN / crate.METADATA).read_text())
+    for name in ("../../requirements.lock", "/etc/hostname"):
+        entity = {"@id": name, "@type": "File", "sha256": "0" * 64, "contentSize": "1"}
+        write(RUN / crate.METADATA, json.dumps(document | {"@graph": [*document["@graph"], entity]}))
+        assert wrong()[crate.METADATA] == [f"{crate.METADATA}: {name} leads out of the run's folder"]
+
+
+def test_jobs_that_rest_on_each_other_are_no_run():
+    path = RUN / "jobs/checkpoints/vgg/seed1.json"
+    record = json.loads(path.read_text())
+    write(path, json.dumps(record | {"inputs": {**record["inputs"], **record["outputs"]}}))
+    assert "these jobs rest on each other: checkpoints/vgg/seed1" in wrong()["recorded files"][0]

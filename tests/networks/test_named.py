@@ -197,7 +197,7 @@ def test_a_file_that_is_no_state_dict_is_refused_and_nothing_in_it_runs(tmp_path
     cut.write_bytes(b"\0" * 5)
     assert refusal(named.read_weights, cut).startswith(f"{cut}: not a whole safetensors file")
     missing = tmp_path / "missing.pth"
-    assert refusal(named.read_weights, missing) == f"{missing}: no such file of weights; check the path"
+    assert refusal(named.read_weights, missing) == f"{missing}: is missing; check the path"
 
 
 def test_grey_images_are_refused():
@@ -236,3 +236,25 @@ def test_a_download_that_fails_is_told_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     line = refusal(named.find("torchvision:resnet18").load, "pretrained", SHAPE, 1000, 1)
     assert "weights cannot be downloaded (no route to host at all); download them where there is a network" in line
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda weight: weight.long(), "conv1.weight holds torch.int64, expected torch.float32"),
+        (lambda weight: weight * float("nan"), "conv1.weight holds values that are nan or infinite"),
+        (lambda weight: weight / 0, "conv1.weight holds values that are nan or infinite"),
+    ],
+)
+def test_weights_that_are_no_finite_floats_are_refused(tmp_path, change, said):
+    path = tmp_path / "mine.safetensors"
+    tensors = make("torchvision:resnet18", 10).state_dict()
+    save_file(tensors | {"conv1.weight": change(tensors["conv1.weight"])}, path)
+    assert refusal(named.find("torchvision:resnet18").load, str(path), SHAPE, 10, 1).endswith(f"classes: {said}")
+
+
+def test_weights_in_half_precision_are_read(tmp_path):
+    path = tmp_path / "mine.safetensors"
+    network = make("torchvision:resnet18", 10, seed=5)
+    save_file(network.half().state_dict(), path)
+    assert_same(named.find("torchvision:resnet18").load(str(path), SHAPE, 10, seed=1), network.float())

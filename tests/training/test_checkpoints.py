@@ -1,6 +1,7 @@
 """Checkpoints say what they are; one of another network, other data or no network at all is named."""
 
 import json
+import os
 
 import pytest
 import torch
@@ -71,7 +72,7 @@ def test_tensors_that_do_not_fit_the_description_are_refused(make_network, tmp_p
 
 def test_files_that_are_no_checkpoint_are_refused(make_network, tmp_path):
     path = tmp_path / "seed1.safetensors"
-    with pytest.raises(InputError, match="no such checkpoint; train it first"):
+    with pytest.raises(InputError, match="is missing; train it first"):
         checkpoints.load(path)
     save_file({"weight": torch.zeros(2)}, path)
     with pytest.raises(InputError, match="not a checkpoint of this project"):
@@ -80,3 +81,28 @@ def test_files_that_are_no_checkpoint_are_refused(make_network, tmp_path):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match="not a whole safetensors file"):
         checkpoints.load(path)
+
+
+def test_a_checkpoint_whose_weights_are_no_numbers_is_refused(make_network, tmp_path):
+    path = tmp_path / "seed1.safetensors"
+    network = make_network(dtype=torch.float32)
+    name, weight = next(iter(network.state_dict().items()))
+    weight.view(-1)[0] = float("nan")
+    checkpoints.save(path, network, make_card())
+    with pytest.raises(InputError, match=f"describes: {name} holds values that are nan or infinite; train it again"):
+        checkpoints.load(path)
+
+
+@pytest.mark.parametrize(("card", "said"), [("{", "its description is not JSON"), ("[]", "the network it describes")])
+def test_a_description_that_is_none_is_refused(tmp_path, card, said):
+    path = tmp_path / "seed1.safetensors"
+    save_file({"weight": torch.zeros(2)}, path, metadata={"unravel": card})
+    with pytest.raises(InputError, match=f"seed1.safetensors: .*{said}"):
+        checkpoints.load(path)
+
+
+def test_what_is_no_file_is_no_checkpoint(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(InputError, match="expected a regular file; train it first"):
+            checkpoints.load(path)

@@ -247,10 +247,7 @@ def test_what_is_asked_wrongly_is_told_before_data_is_read(refusal, tmp_path):
     assert refusal("torchvision:resnet18", *data) == (
         "torchvision:resnet18: which weights? Add --weights pretrained, --weights random or --weights FILE"
     )
-    assert (
-        refusal("torchvision:resnet18", *data, "--weights", "no.pth")
-        == "no.pth: no such file of weights; check the path"
-    )
+    assert refusal("torchvision:resnet18", *data, "--weights", "no.pth") == "no.pth: is missing; check the path"
     assert refusal("resnet50", *data).startswith(
         "resnet50: no such checkpoint; give one of scripts/train.py, torchvision"
     )
@@ -275,7 +272,7 @@ def test_missing_data_is_told(refusal, tmp_path):
         f"{tmp_path / 'nowhere'}: does not exist; expected"
     )
     missing = tmp_path / "manifest.json"
-    assert refusal(*RANDOM, "--data", missing).startswith(f"{missing}: cannot be read: No such file")
+    assert refusal(*RANDOM, "--data", missing).startswith(f"{missing}: is missing")
 
 
 def test_data_that_does_not_fit_the_network_is_refused(refusal, own_checkpoint, digits, pictures):

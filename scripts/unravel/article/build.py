@@ -1,9 +1,9 @@
 """The article: a run's folder and the templates in report/ become one offline HTML file."""
 
 import base64
+import io
 import json
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,14 +16,14 @@ import yaml
 from markupsafe import Markup
 
 from unravel import tables
-from unravel.article import graphs, pages, panels, references, third_party
+from unravel.article import drawings, graphs, pages, panels, references, third_party
 from unravel.config import flat
 from unravel.config.networks import BLOCKS
 from unravel.data.preparation import read_manifest
 from unravel.evidence import claims, freshness, provenance, seal, verification
-from unravel.evidence.lineage import find, read_records, require_as_made, trace
+from unravel.evidence.lineage import ending, fact, find, read_records, require_as_made, trace
 from unravel.evidence.sources import sourced
-from unravel.files import InputError, sha256
+from unravel.files import InputError, read_bytes, read_json, sha256
 from unravel.run import Config, read_config, to_yaml
 from unravel.statistics import mean_interval
 from unravel.studies import FIGURES, STUDIES
@@ -271,12 +271,13 @@ def _end(record: Mapping[str, Any]) -> datetime:
 
 def network_summary(run: Path, name: str, seeds: tuple[int, ...], records: Mapping[str, Any]) -> dict[str, Any]:
     """A network's size, test error over seeds, training time and speed, from its checkpoints' job records."""
-    jobs = [find(records, f"checkpoints/{name}/seed{seed}") for seed in seeds]
-    rates = [job["facts"]["images_per_second"] for job in jobs if job["facts"]["images_per_second"]]
+    names = [f"checkpoints/{name}/seed{seed}" for seed in seeds]
+    jobs = [find(records, job) for job in names]
+    rates = [rate for job in names if (rate := fact(records, job, "images_per_second"))]
     found = {
         "facts": {
-            "parameters": jobs[0]["facts"]["parameters"],
-            "test_error_percent": mean_interval([job["facts"]["test_error_percent"] for job in jobs]),
+            "parameters": fact(records, names[0], "parameters"),
+            "test_error_percent": mean_interval([fact(records, job, "test_error_percent") for job in names]),
             # none where a killed job had only its outputs left to write
             "images_per_second": sum(rates) / len(rates) if rates else None,
         },
@@ -299,12 +300,12 @@ def checkpoint_cards(run: Path, records: Mapping[str, dict[str, Any]]) -> list[d
     cards = []
     for name, record in records.items():
         if name.startswith("checkpoints/"):
-            path, output = next(item for item in record["outputs"].items() if item[0].endswith(".safetensors"))
+            path = ending(record["outputs"], ".safetensors")
             cards.append(
                 {
                     "name": name.removeprefix("checkpoints/"),
                     "path": path,
-                    **output,
+                    **record["outputs"][path],
                     "here": (run / name).with_suffix(".safetensors").is_file(),
                     "record": record,
                 }
@@ -316,16 +317,15 @@ def read_picture(run: Path, figure: Figure, records: Mapping[str, dict[str, Any]
     """Read a figure's files. Raises InputError if one is missing or damaged."""
     slug = figure.slug
     path = run / "figures" / slug
+    again = "draw the figure again"
+    contents = {suffix: read_bytes(path.with_suffix(f".{suffix}"), again) for suffix in MEDIA_TYPES}
+    values = read_json(path.with_suffix(".json"), again)
     try:
-        contents = {suffix: path.with_suffix(f".{suffix}").read_bytes() for suffix in MEDIA_TYPES}
-        values = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         # names are text, also what pandas takes for a missing value ("null")
-        table = pd.read_csv(path.with_suffix(".csv"), dtype=tables.TEXT, keep_default_na=False)
-    except FileNotFoundError as error:
-        raise InputError(f"{error.filename}: is missing; draw the figure again") from error
-    except ValueError as error:  # of json and of pandas
-        raise InputError(f"{path}: its csv or json is damaged ({error}); draw the figure again") from error
-    view_box, svg = inline_svg(contents["svg"].decode(errors="replace"), slug)
+        table = pd.read_csv(io.BytesIO(contents["csv"]), dtype=tables.TEXT, keep_default_na=False)
+    except ValueError as error:
+        raise InputError(f"{path}.csv: is damaged ({error}); {again}") from error
+    view_box, svg = drawings.inline(contents["svg"].decode(errors="replace"), slug)
     return Picture(
         slug=slug,
         label=figure.label,
@@ -343,17 +343,3 @@ def read_picture(run: Path, figure: Figure, records: Mapping[str, dict[str, Any]
         values=sourced(values, f"figures/{slug}.json", f"origin-{slug}"),
         record=find(records, f"figures/{slug}"),
     )
-
-
-def inline_svg(text: str, slug: str) -> tuple[str, Markup]:
-    """The view box and the content of a matplotlib SVG, made fit for a page.
-
-    Ids get the figure's prefix (an id may be there once on a page, and figures share most of theirs), and black becomes
-    the page's text colour, so that a dark page stays readable. Raises InputError if it is no SVG with a view box.
-    """
-    parts = re.search(r'<svg[^>]*viewBox="([^"]+)"[^>]*>(.*)</svg>', text, re.DOTALL)
-    if parts is None:
-        raise InputError(f"figure {slug}: the svg has no viewBox; draw the figure again")
-    content = re.sub(r"<metadata>.*?</metadata>", "", parts[2], flags=re.DOTALL)
-    content = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{slug}-", content)
-    return parts[1], Markup(content.replace("#000000", "currentColor"))

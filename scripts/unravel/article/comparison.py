@@ -12,6 +12,7 @@ from unravel.config import flat
 from unravel.evidence import claims, lineage
 from unravel.evidence.claims import Judged
 from unravel.evidence.lineage import Records
+from unravel.files import read_bytes, read_json
 from unravel.run import read_config
 from unravel.statistics import Interval, difference_interval, mean_interval
 
@@ -63,11 +64,12 @@ def read_run(folder: Path) -> Run:
     settings = read_config(folder / "config.yaml").model_dump(mode="json")
     records = lineage.read_records(folder / "jobs")
     pictures = {
-        path.stem: "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
+        path.stem: "data:image/svg+xml;base64," + base64.b64encode(read_bytes(path)).decode()
         for path in sorted((folder / "figures").glob("*.svg"))
     }
     headlines = {
-        path.stem: headline_numbers(lineage.read_json(path)) for path in sorted((folder / "figures").glob("*.json"))
+        path.stem: headline_numbers(read_json(path, lineage.AGAIN))
+        for path in sorted((folder / "figures").glob("*.json"))
     }
     judged = {claim.id: claim for claim in claims.read_judged(folder / "claims.json")}
     made = {path: made["sha256"] for record in records.values() for path, made in record["outputs"].items()}
@@ -86,9 +88,9 @@ def test_errors(run: Path, records: Records) -> dict[str, list[float]]:
         scaled = table[table.convention == "scaled"].sort_values(["network", "seed"])
         return {str(name): rows.error_percent.tolist() for name, rows in scaled.groupby("network")}
     errors: dict[str, list[float]] = {}
-    for name, record in records.items():
+    for name in records:
         if name.startswith("checkpoints/"):
-            errors.setdefault(name.split("/")[1], []).append(record["facts"]["test_error_percent"])
+            errors.setdefault(name.split("/")[1], []).append(lineage.fact(records, name, "test_error_percent"))
     return errors
 
 

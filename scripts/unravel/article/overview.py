@@ -14,7 +14,7 @@ from unravel.data.preparation import Manifest, read_manifest
 from unravel.evidence import claims, lineage, provenance
 from unravel.evidence.claims import Judged
 from unravel.evidence.provenance import Provenance
-from unravel.files import InputError
+from unravel.files import InputError, read_text
 from unravel.run import Config, read_config
 from unravel.statistics import Interval, mean_interval
 
@@ -92,7 +92,7 @@ def read_run(folder: Path) -> Run:
     """Read a finished run. Raises InputError if a file is missing, damaged or of another version of this code."""
     settings = read_config(folder / "config.yaml")
     report = folder / "report.html"
-    text = report.read_text(encoding="utf-8") if report.exists() else ""
+    text = read_text(report, "write it again") if report.exists() else ""
     errors = test_errors(folder, lineage.read_records(folder / "jobs"))
     return Run(
         name=folder.name,
@@ -108,8 +108,9 @@ def read_run(folder: Path) -> Run:
 
 def machine(hardware: Mapping[str, Any]) -> str:
     """A kind of machine in words."""
-    parts = [hardware["cpu"], f"{hardware['cores']} cores", f"{hardware['memory_gb']} GB", hardware.get("gpu")]
-    return ", ".join(filter(None, parts))
+    cores, memory = hardware.get("cores"), hardware.get("memory_gb")
+    parts = [hardware.get("cpu"), f"{cores} cores", f"{memory} GB", hardware.get("gpu")]
+    return ", ".join(str(part) for part in parts if part)
 
 
 def compared(runs: Iterable[Run]) -> list[Run]:

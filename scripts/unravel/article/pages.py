@@ -1,5 +1,7 @@
 """Pages: what every page made from the templates in report/ shares, and how they word numbers."""
 
+import base64
+import hashlib
 import math
 from collections.abc import Collection, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
@@ -20,7 +22,7 @@ ABSENT = "n/a"
 def template(source: Path, name: str) -> jinja2.Template:
     """A template of the folder `source`, with the functions below as filters.
 
-    It knows the style sheet as `style`, and what papers state, `unravel.studies.paper`, as `stated`.
+    It knows the style sheet as `style`, what papers state, `unravel.studies.paper`, as `stated`, and `policy` as below.
     Values are escaped in HTML, and a name that has no value fails.
     """
     environment = jinja2.Environment(
@@ -46,7 +48,29 @@ def template(source: Path, name: str) -> jinja2.Template:
     )
     environment.filters |= {function.__name__: function for function in words}
     style = Markup((source / "style.css").read_text(encoding="utf-8"))
-    return environment.get_template(name, globals={"style": style, "stated": paper})
+    return environment.get_template(name, globals={"style": style, "stated": paper, "policy": policy})
+
+
+def policy(style: str, *scripts: str) -> str:
+    """The Content-Security-Policy of a page: this style sheet, these scripts and its own pictures, and nothing else.
+
+    Whatever came into a page from a run's files could neither run nor fetch. Styles of single elements are allowed,
+    since matplotlib writes its colours so; what they would fetch is not.
+    """
+    allowed = {
+        "default-src": ["'none'"],
+        "script-src": [_hash(script) for script in scripts] or ["'none'"],
+        "style-src-elem": [_hash(style)],
+        "style-src-attr": ["'unsafe-inline'"],
+        "img-src": ["data:"],
+        "base-uri": ["'none'"],
+        "form-action": ["'none'"],
+    }
+    return "; ".join(" ".join([name, *sources]) for name, sources in allowed.items())
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def points(value: float | None, digits: int = 2) -> str:

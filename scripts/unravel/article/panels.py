@@ -9,7 +9,7 @@ from unravel.config import Settings, flat
 from unravel.evidence import lineage
 from unravel.evidence.lineage import Records
 from unravel.evidence.records import REPOSITORY
-from unravel.files import sha256
+from unravel.files import read_text, sha256
 from unravel.run import WHOLE, Config
 from unravel.studies import MEASURED
 
@@ -109,8 +109,8 @@ def script_of(record: Mapping[str, Any]) -> dict[str, Any]:
 
     `source` is None where the file has changed since or is gone: what would be shown is not what drew the figure.
     """
-    path = next(path for path in record["inputs"] if path.endswith(".py"))
+    path = lineage.ending(record["inputs"], ".py")
     recorded = record["inputs"][path]["sha256"]
     file = REPOSITORY / path
     unchanged = file.is_file() and sha256(file) == recorded
-    return {"path": path, "sha256": recorded, "source": file.read_text(encoding="utf-8") if unchanged else None}
+    return {"path": path, "sha256": recorded, "source": read_text(file) if unchanged else None}

@@ -4,7 +4,6 @@ An estimate, for planning and for the time limits of a cluster's jobs. Elementwi
 counted; they are in the rate. torch is imported only where something is estimated.
 """
 
-import json
 import math
 import statistics
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unravel.config import AllBlocks, Digits, Download, ImageNet, Pretrained, ResNet
-from unravel.files import InputError
+from unravel.files import InputError, read_json
 from unravel.run import Config, read_config
 from unravel.studies import MEASURED
 from unravel.studies.base import Cost, Size, Study
@@ -71,11 +70,11 @@ def images(config: Config, results: Path = Path("results")) -> Images:
     streamed = isinstance(config.dataset, ImageNet)
     if manifest.is_file():
         try:
-            found = json.loads(manifest.read_text(encoding="utf-8"))
+            found = read_json(manifest, "prepare the data again")
             height, width, channels = found["image_shape"]
             counts = found["train"]["images"], found["test"]["images"]
             return Images((height, width, channels), *counts, len(found["classes"]), streamed)
-        except (OSError, ValueError, KeyError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{manifest}: no valid manifest ({error}); prepare the data again") from error
     if isinstance(config.dataset, Digits | Download):
         return Images(*KNOWN[config.dataset.source])
@@ -214,11 +213,11 @@ def _measured(config: Config, data: Images, folder: Path) -> Iterator[tuple[str,
     """Kind, device, GFLOP/s and hardware of each finished job that did work worth timing."""
     for job in jobs(config):
         try:
-            record = json.loads((folder / job.record).read_text(encoding="utf-8"))
-            seconds, hardware, facts = record["seconds"], record["hardware"], record["facts"]
+            record = read_json(folder / job.record)
+            seconds, hardware, facts = float(record["seconds"]), dict(record["hardware"]), dict(record["facts"])
             # How much of a lesion study's work was shared, the job knows; a study without lesions is no measure.
             shared = facts["block_evaluations"] / facts["naive_block_evaluations"] if job.kind == "forward" else None
-        except (OSError, ValueError, KeyError):
+        except (InputError, ValueError, KeyError, TypeError, ZeroDivisionError):  # no job that could be timed
             continue
         epochs = config.training_of(job.network).epochs
         resumed = job.kind == "train" and facts.get("epochs_here") != epochs  # only a part was timed

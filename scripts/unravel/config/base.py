@@ -7,7 +7,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
+from unravel.files import cut
+
+NAME = "[a-z0-9]+(-[a-z0-9]+)*"  # safe as a file's name, in a shell and in a page
+LONGEST_NAME = 40
+Name = Annotated[str, Field(pattern=f"^{NAME}$", max_length=LONGEST_NAME)]
 Probability = Annotated[float, Field(gt=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 
@@ -29,9 +33,9 @@ class Settings(BaseModel):
 
 def _unknown_key(key: object, section: type[BaseModel]) -> str:
     known = list(section.model_fields)
-    nearest = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
+    nearest = difflib.get_close_matches(cut(str(key)), known, n=1, cutoff=0.5)
     suggestion = f"did you mean '{nearest[0]}'?" if nearest else f"known keys are {', '.join(known)}"
-    return f"unknown key '{key}'; {suggestion}"
+    return f"unknown key '{cut(str(key))}'; {suggestion}"
 
 
 def flat(part: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Arrays: two npz files of images and labels, one for training and one for testing."""
 
+import math
 import textwrap
 import zipfile
 import zlib
@@ -11,9 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unravel.config import Arrays
-from unravel.data.images import Images, Labels, Pixels
-from unravel.files import InputError, sha256
+from unravel.data.images import Images, Labels, Pixels, require_class_names
+from unravel.files import InputError, regular, sha256
 
+READ_ERRORS = (
+    OSError,
+    ValueError,
+    EOFError,
+    RuntimeError,  # an encrypted archive, or a compression method that Python lacks
+    zipfile.BadZipFile,
+    zlib.error,
+)
 KEYS = ("images", "labels", "class_names", "lossless")
 MAX_CHANNELS = 4  # more in the last axis means that the channels are not there
 
@@ -47,7 +56,7 @@ def load(settings: Arrays) -> Images:
         )
     class_names = train.class_names or tuple(str(label) for label in range(len(np.unique(train.labels))))
     for split in (train, test):
-        _check_labels(split, len(class_names))
+        _check_labels(split, class_names)
     return Images(
         train_images=train.images,
         train_labels=train.labels,
@@ -78,15 +87,31 @@ def _read(path: Path) -> _Split:
 
 def _open(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with path.open("rb") as source:  # numpy leaves a damaged file open
+        with regular(path).open("rb") as source:  # numpy leaves a damaged file open
             file = np.load(source, allow_pickle=False)
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise ValueError("it is no npz file but a single array")
-            return {key: file[key] for key in KEYS if key in file}
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:  # other files, objects, damaged archives
+            assert file.zip is not None  # until it is closed
+            present = [key for key in KEYS if key in file]
+            for key in present:
+                _require_size(file.zip, key)
+            return {key: file[key] for key in present}
+    except MemoryError as error:
+        raise InputError(f"{path}: does not fit into memory ({error}); use a part of it") from error
+    except READ_ERRORS as error:  # other files, objects, damaged or encrypted archives
         raise InputError(f"{path}: cannot be read as plain arrays: {error}; save it again with numpy.savez") from error
+
+
+def _require_size(archive: zipfile.ZipFile, key: str) -> None:
+    """Check that an array is as large as it says it is: memory is taken for what it says. Raises ValueError if not."""
+    info = archive.getinfo(key if key in archive.namelist() else f"{key}.npy")
+    with archive.open(info) as member:
+        version = np.lib.format.read_magic(member)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, kind = read_header(member)
+        says, holds = math.prod(shape) * kind.itemsize, info.file_size - member.tell()
+    if not kind.hasobject and says != holds:
+        raise ValueError(f"'{key}' says that it has the shape {shape}, {says:,} bytes, but holds {holds:,}")
 
 
 def _images(path: Path, images: NDArray[Any]) -> Pixels:
@@ -109,6 +134,7 @@ def _class_names(path: Path, names: NDArray[Any] | None) -> tuple[str, ...] | No
         raise InputError(
             f"{path}: class_names are {_listed(names.ravel().tolist())}, expected a list of different strings"
         )
+    require_class_names(path, names.tolist())
     return tuple(names.tolist())
 
 
@@ -123,11 +149,18 @@ def _n_lossy(path: Path, lossless: NDArray[Any] | None, n_images: int) -> int | 
     return int(n_images - np.count_nonzero(lossless))
 
 
-def _check_labels(split: _Split, n_classes: int) -> None:
+def _check_labels(split: _Split, class_names: tuple[str, ...]) -> None:
     least, greatest = split.labels.min(), split.labels.max()
-    if least < 0 or greatest >= n_classes:
+    if least < 0 or greatest >= len(class_names):
         raise InputError(
-            f"{split.path}: labels run from {least} to {greatest}, expected 0 to {n_classes - 1} for its classes"
+            f"{split.path}: labels run from {least} to {greatest}, expected 0 to {len(class_names) - 1} for its classes"
+        )
+    counts = np.bincount(split.labels, minlength=len(class_names))
+    if 0 in counts:
+        name = class_names[int(counts.argmin())]
+        raise InputError(
+            f"{split.path}: class '{name}' has no images, expected some of every class to train and to test on; add "
+            "them or remove the class"
         )
 
 

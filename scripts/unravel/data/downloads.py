@@ -23,7 +23,7 @@ from torchvision.datasets.utils import calculate_md5, download_url
 from unravel.config import Download
 from unravel.data import trees
 from unravel.data.images import Images, Labels, Pixels
-from unravel.files import InputError, atomic, sha256
+from unravel.files import InputError, atomic, regular, sha256
 
 Split = tuple[Pixels, Labels]
 
@@ -100,7 +100,7 @@ def fetch(archive: Archive, downloads: Path, sleep: Callable[[float], None]) -> 
     """
     path = downloads / archive.place
     if path.exists():
-        if (md5 := calculate_md5(path)) != archive.md5:
+        if (md5 := calculate_md5(regular(path, "delete it to download it again"))) != archive.md5:
             raise InputError(
                 f"{path}: has MD5 {md5}, expected {archive.md5}: it is damaged or incomplete; "
                 "delete it to download it again"

@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from unravel.config import Folder
 from unravel.data import trees
-from unravel.data.images import Images, Labels, Pixels
+from unravel.data.images import Images, Labels, Pixels, require_class_names
 from unravel.files import InputError, sha256
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -39,6 +39,7 @@ def load(settings: Folder) -> Images:
             else:
                 tree.add(name, content, size)
     classes = tree.classes()
+    require_class_names(path, classes)
     resized = f", each resized to {size}x{size} pixels" if size else ""
     return Images(
         *tree.arrays("train", classes),

@@ -10,7 +10,8 @@ from PIL import Image
 
 from unravel import tables
 from unravel.config import ImageNet
-from unravel.files import InputError
+from unravel.data.images import require_class_names
+from unravel.files import InputError, regular
 
 SUFFIXES = (".jpeg", ".jpg", ".png")
 FOLDERS = {"train": "train", "test": "val"}  # of each split
@@ -43,6 +44,7 @@ def _classes(settings: ImageNet, folder: str) -> tuple[str, ...]:
             f"{root}: has {len(classes)} class folders, expected {settings.classes} (dataset.classes); unpack what is "
             "missing, or change the key"
         )
+    require_class_names(root, classes)
     return classes
 
 
@@ -73,6 +75,7 @@ def _hidden(path: Path) -> bool:
 
 def _size(path: Path) -> int:
     """The bytes of a file that begins as an image does."""
+    regular(path, "copy or unpack it again")
     try:
         with Image.open(path, formats=("JPEG", "PNG")):
             return path.stat().st_size

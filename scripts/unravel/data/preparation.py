@@ -14,13 +14,14 @@ from typing import Annotated, Literal, Self
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from unravel import tables
 from unravel.config import Dataset, ImageNet
 from unravel.data import listing, load
 from unravel.data.images import Labels, Pixels
-from unravel.files import InputError, atomic, sha256
+from unravel.files import InputError, atomic, cut, read_bytes, sha256
 
 SCHEMA = 1
 CHUNK = 1000  # images counted at once: bounds the memory of the statistics
@@ -33,7 +34,7 @@ class SplitFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    file: str
+    file: Literal["train.safetensors", "test.safetensors", "train.csv", "test.csv"]
     sha256: str
     images: Count
     per_class: dict[str, int]
@@ -213,12 +214,10 @@ def _moments(histogram: list[int]) -> tuple[float, float]:
 def read_manifest(path: Path | str) -> Manifest:
     """Read and check a manifest. Raises InputError if it is missing, broken or of another schema."""
     try:
-        return Manifest.model_validate_json(Path(path).read_bytes())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}; prepare the data first") from error
+        return Manifest.model_validate_json(read_bytes(path, "prepare the data first"))
     except ValidationError as invalid:
         first = invalid.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "top level"
+        where = cut(".".join(map(str, first["loc"]))) or "top level"
         raise InputError(f"{path}: no valid manifest: {where}: {first['msg']}; prepare the data again") from invalid
 
 
@@ -227,8 +226,12 @@ def load_split(manifest_path: Path | str, split: Literal["train", "test"]) -> tu
 
     Raises InputError if the manifest or the file is missing, or the file is not the one that the manifest describes.
     """
-    tensors = load_file(split_file(manifest_path, split))
-    return tensors["images"], tensors["labels"]
+    path = split_file(manifest_path, split)
+    try:
+        tensors = load_file(path)
+        return tensors["images"], tensors["labels"]
+    except (SafetensorError, KeyError) as error:  # the manifest's hash is right, but someone else wrote the two
+        raise InputError(f"{path}: holds no images and labels ({error}); prepare the data again") from error
 
 
 def split_file(manifest_path: Path | str, split: Literal["train", "test"]) -> Path:

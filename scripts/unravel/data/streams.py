@@ -24,7 +24,7 @@ from torchvision.transforms import v2
 from unravel.config import Augmentation
 from unravel.data import listing
 from unravel.data.preparation import Manifest
-from unravel.files import InputError
+from unravel.files import InputError, regular
 
 NO_SEED = -1  # of an image that is not changed at random
 
@@ -46,6 +46,7 @@ class Decoding(Dataset[tuple[Tensor, int]]):
 
 def decode(path: Path) -> Image.Image:
     """A png or jpeg image in RGB. Raises InputError if it is damaged."""
+    regular(path, "copy or unpack it again")
     try:
         with Image.open(path, formats=("JPEG", "PNG")) as image:
             return image.convert("RGB")

@@ -9,7 +9,6 @@ import lzma
 import os
 import stat
 import tarfile
-import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -17,13 +16,13 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple, cast
 
-from unravel.files import InputError
+from unravel.data.images import unwritable
+from unravel.files import InputError, regular
 
 FILE, FOLDER = "a file", "a folder"
 KINDS = {stat.S_IFREG: FILE, stat.S_IFDIR: FOLDER, stat.S_IFLNK: "a symbolic link"}
 # Left behind by file managers; hidden files are passed over as well.
 IGNORED = {"thumbs.db", "desktop.ini", "__macosx"}
-UNWRITABLE = ("Cc", "Cs")  # control characters; surrogates stand for bytes that are no UTF-8
 LARGEST = 2**28  # bytes; no image that Pillow agrees to open is larger, so a larger file is a mistake or an attack
 OPENERS: dict[bytes, Callable[[Path], Any]] = {
     b"\x1f\x8b": gzip.open,
@@ -78,6 +77,7 @@ def members(root: Path) -> Iterator[tuple[PurePosixPath, bytes | None]]:
 def _container(root: Path) -> Callable[[Path], Iterator[Member]]:
     if root.is_dir():
         return _folder
+    regular(root, "expected a folder, a tar or a zip archive: check the path")
     return _zip if _first_bytes(root).startswith(b"PK") else _tar
 
 
@@ -87,7 +87,7 @@ def _first_bytes(path: Path) -> bytes:
 
 
 def _refuse_unsafe(root: Path, member: Member, name: PurePosixPath) -> None:
-    if any(unicodedata.category(character) in UNWRITABLE for character in member.name):
+    if unwritable(member.name):
         raise InputError(f"{root}: {member.name!a} has control characters or bytes that are no UTF-8; rename it")
     if name.is_absolute() or ".." in name.parts:
         raise InputError(f"{root}: '{member.name}' leads out of the archive; pack it with relative names")

@@ -4,14 +4,22 @@ import importlib
 import operator
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 import yaml
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from unravel.files import InputError
+from unravel.files import InputError, cut, read_bytes
 from unravel.run import Config
 from unravel.statistics import Interval, mean_interval
 from unravel.studies import STUDIES, claims_files
@@ -95,6 +103,14 @@ class Judged(Claim):
     values: dict[str, Interval]
     per_seed: list[Values]
 
+    @model_validator(mode="after")
+    def _values_are_those_shown(self) -> Self:
+        if self.values and self.values.keys() != self.shown.keys():
+            raise ValueError("the values are not those that are shown")
+        if any(not self.shown.keys() <= values.keys() for values in self.per_seed):
+            raise ValueError("a seed lacks a value that is shown")
+        return self
+
     @property
     def speaks_of(self) -> str:
         """Which networks a verdict on a measured claim is about, where these are too few to speak of their kind."""
@@ -139,13 +155,11 @@ def read_judged(path: Path) -> list[Judged]:
     """Read claims.json. Raises InputError if it is missing, damaged or of another version of this code."""
     again = "judge again with `snakemake claims`"
     try:
-        return TypeAdapter(list[Judged]).validate_json(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); {again}") from error
+        return TypeAdapter(list[Judged]).validate_json(read_bytes(path, again))
     except ValidationError as invalid:
         first = invalid.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
-        raise InputError(f"{path}: {where}: {first['msg']}; delete it and {again}") from invalid
+        raise InputError(f"{path}: {cut(where)}: {cut(first['msg'], 300)}; delete it and {again}") from invalid
 
 
 def statistics() -> dict[str, Statistic]:

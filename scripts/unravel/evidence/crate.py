@@ -13,9 +13,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from unravel.evidence.lineage import may_be_absent, read_json
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from unravel.evidence import lineage
+from unravel.evidence.lineage import may_be_absent
 from unravel.evidence.provenance import File, Job, Provenance
-from unravel.files import sha256
+from unravel.files import InputError, cut, read_json, sha256
 
 METADATA = "ro-crate-metadata.json"
 CODE = "code"  # folder of the run with a copy of the code, so that the crate holds its own workflow
@@ -204,32 +207,62 @@ class Graph:
         }
 
 
+class _Entity(BaseModel):
+    """What an entity must say, so that it can be checked; a file says its hash and size too."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    id: str = Field(alias="@id")
+    type: str | list[str] = Field(alias="@type")
+    sha256: str | None = None
+    contentSize: str | None = None  # noqa: N815 (the specification's name)
+
+
+class _Crate(BaseModel):
+    graph: list[_Entity] = Field(alias="@graph")
+
+
 def problems(run: Path) -> list[str]:
-    """What is wrong with a run's crate: references that lead nowhere, files that are not those it describes."""
-    entities = read_json(run / METADATA)["@graph"]
-    known = {entity["@id"] for entity in entities}
+    """What is wrong with a run's crate: references that lead nowhere, files that are not those it describes.
+
+    Raises InputError if the metadata is missing, or no description of a crate.
+    """
+    written = read_json(run / METADATA, lineage.AGAIN)
+    try:
+        entities = _Crate.model_validate(written).graph
+    except ValidationError as invalid:
+        first = invalid.errors()[0]
+        reason = f"{cut('.'.join(map(str, first['loc'])))}: {first['msg']}"
+        raise InputError(f"{run / METADATA}: describes no crate ({reason}); {lineage.AGAIN}") from invalid
+    known = {entity.id for entity in entities}
     found = [] if len(known) == len(entities) else [f"{METADATA}: an entity is described twice"]
-    for entity in entities:
+    for entity, described in zip(entities, written["@graph"], strict=True):
         found += [
-            f"{METADATA}: {entity['@id']} names {name}, which is not described"
-            for name in _references(entity)
+            f"{METADATA}: {entity.id} names {name}, which is not described"
+            for name in _references(described)
             if name not in known and name != RO_CRATE
         ]
-        if "File" in entity["@type"]:
-            path = run / entity["@id"]
-            if not path.is_file():
-                if not may_be_absent(run, path):
-                    found.append(f"{path}: is missing")
-            elif sha256(path) != entity["sha256"] or str(path.stat().st_size) != entity["contentSize"]:
-                found.append(f"{path}: is not the file that {METADATA} describes")
+        if "File" in entity.type:
+            found += _file_problems(run, entity)
     return found
+
+
+def _file_problems(run: Path, entity: _Entity) -> list[str]:
+    path = run / entity.id
+    if Path(entity.id).is_absolute() or ".." in Path(entity.id).parts:
+        return [f"{METADATA}: {entity.id} leads out of the run's folder"]
+    if not path.is_file():
+        return [] if may_be_absent(run, path) else [f"{path}: is missing"]
+    if sha256(path) != entity.sha256 or str(path.stat().st_size) != entity.contentSize:
+        return [f"{path}: is not the file that {METADATA} describes"]
+    return []
 
 
 def _references(value: Any) -> Iterator[str]:
     """Ids that an entity names, apart from its own."""
     if isinstance(value, dict):
         if set(value) == {"@id"}:
-            yield value["@id"]
+            yield str(value["@id"])
         else:
             for inner in value.values():
                 yield from _references(inner)

@@ -11,6 +11,7 @@ What a sealed run rests on is given, as raw data is: its figures and claims depe
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -21,7 +22,7 @@ from unravel.config import flat
 from unravel.evidence import lineage
 from unravel.evidence.lineage import Record, Records
 from unravel.evidence.records import REPOSITORY, UNDECIDING
-from unravel.files import sha256
+from unravel.files import read_text, sha256
 from unravel.run import Config
 from unravel.studies import FIGURES, MEASURED
 
@@ -171,7 +172,7 @@ def drift(records: Records, checkout: Checkout) -> list[str]:
 def report(run: Path, records: Records, results: Iterable[Freshness], checkout: Checkout) -> Freshness:
     """The state of the report: it shows the results on record, and none of these is to be made again."""
     page = run / "report.html"
-    command = f"snakemake --cores all --configfile {checkout.config_path}"
+    command = shlex.join(["snakemake", "--cores", "all", "--configfile", checkout.config_path])
     if not page.exists():
         return Freshness("report", "missing", (f"{page}: is missing",), command)
     unfresh = [result for result in results if not result.settled]
@@ -179,7 +180,7 @@ def report(run: Path, records: Records, results: Iterable[Freshness], checkout: 
         redo = tuple(sorted({name for result in unfresh for name in result.redo}))
         reason = f"{len(unfresh)} of the results that it shows are not fresh"
         return Freshness("report", "stale", (reason,), command + _forced(redo), redo)
-    if digest(records) not in page.read_text(encoding="utf-8"):
+    if digest(records) not in read_text(page, "write it again"):
         reason = f"{page}: was written from other results than those on record"
         return Freshness("report", "stale", (reason,), f"{command} --forcerun report")
     return Freshness("report", "fresh")
@@ -189,7 +190,7 @@ def _result(run: Path, name: str, records: Records, checkout: Checkout) -> Fresh
     if name in checkout.sealed:
         return Freshness(name, "sealed")
     target = _target(run, name)
-    command = f"snakemake {target} --cores all --configfile {checkout.config_path}"
+    command = shlex.join(["snakemake", str(target), "--cores", "all", "--configfile", checkout.config_path])
     if name not in records:
         if not target.exists():
             return Freshness(name, "missing", (f"{target}: is missing",), command)
@@ -213,7 +214,7 @@ def _result(run: Path, name: str, records: Records, checkout: Checkout) -> Fresh
 
 
 def _forced(redo: tuple[str, ...]) -> str:
-    return f" --forcerun {' '.join(redo)}" if redo else ""
+    return f" --forcerun {shlex.join(redo)}" if redo else ""
 
 
 def _target(run: Path, name: str) -> Path:

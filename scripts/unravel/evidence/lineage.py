@@ -4,11 +4,15 @@ import hashlib
 import json
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from unravel.files import InputError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
+
+from unravel.files import InputError, cut, read_json
 
 SCHEMA = 2  # of the records that jobs write; those of schema 1 are read as well, they carry no digest of themselves
 
@@ -16,38 +20,106 @@ Record = Mapping[str, Any]
 Records = Mapping[str, dict[str, Any]]
 
 
-def read_json(path: Path) -> Any:
-    """A JSON file that a job wrote. Raises InputError if it is missing or damaged."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); delete it and run its job again") from error
+AGAIN = "delete it and run its job again"
+
+
+class _Described(BaseModel):
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    bytes: Annotated[int, Field(ge=0)]
+
+
+class _Facts(BaseModel):
+    test_error_percent: float | None = None
+    images_per_second: float | None = None
+    parameters: int | None = None
+
+
+class _Code(BaseModel):
+    commit: str | None
+    dirty: bool
+    modules: dict[str, str] | None = None
+
+
+class _Environment(BaseModel):
+    versions: dict[str, str]
+    lock_sha256: str
+
+
+class _Hardware(BaseModel):
+    cpu: str
+    cores: int | None
+    memory_gb: float
+    gpu: str = ""
+
+
+def _command(text: str) -> str:
+    if len(shlex.split(text)) < 2:
+        raise ValueError("names no script")
+    return text
+
+
+def _time(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("has no time zone")
+    return text
+
+
+class _Record(BaseModel):
+    """What a record must hold, so that all who read it find it there; it may hold more."""
+
+    schema_: int = Field(alias="schema")
+    command: Annotated[str, AfterValidator(_command)]
+    inputs: dict[str, _Described]
+    outputs: dict[str, _Described]
+    settings: dict[str, Any]
+    seed: int | None
+    facts: _Facts
+    code: _Code
+    environment: _Environment
+    hardware: _Hardware
+    started: Annotated[str, AfterValidator(_time)]
+    seconds: Annotated[float, Field(ge=0, lt=1e9)]
+    peak_memory_mb: int
 
 
 def read_records(jobs: Path) -> dict[str, dict[str, Any]]:
     """Every job record of a run, by the record's path below jobs/, without its suffix.
 
     Raises InputError if a file is no job record, is not as its job wrote it, or has a schema that this code does not
-    know.
+    know, or if jobs rest on each other.
     """
     records = {}
     for path in sorted(jobs.rglob("*.json")):
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            schema = record["schema"]
-        except FileNotFoundError:  # its job is being done again at this moment
+        if not path.exists() and not path.is_symlink():  # its job is being done again at this moment
             continue
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path}: not a job record ({error}); delete it and run its job again") from error
-        if schema not in (1, SCHEMA):
+        record = read_json(path, AGAIN)
+        if (schema := record.get("schema", SCHEMA)) not in (1, SCHEMA):
             raise InputError(
-                f"{path}: is a job record of schema {schema}, this code reads schemas 1 and {SCHEMA}; "
+                f"{path}: is a job record of schema {cut(str(schema))}, this code reads schemas 1 and {SCHEMA}; "
                 "use the code that made the run, or delete the record and run its job again"
             )
+        try:
+            _Record.model_validate(record, strict=True)
+        except ValidationError as invalid:
+            first = invalid.errors()[0]
+            reason = f"{cut('.'.join(map(str, first['loc'])))}: {first['msg']}"
+            raise InputError(f"{path}: not a job record ({reason}); {AGAIN}") from invalid
         if schema != 1 and record.get("digest") != digest(record):
-            raise InputError(f"{path}: was changed after its job wrote it; delete it and run its job again")
+            raise InputError(f"{path}: was changed after its job wrote it; {AGAIN}")
         records[path.relative_to(jobs).with_suffix("").as_posix()] = record
+    _require_order(jobs, records)
     return records
+
+
+def _require_order(jobs: Path, records: Records) -> None:
+    made_by = makers(records)
+    before = {name: {made_by[path] for path in record["inputs"] if path in made_by} for name, record in records.items()}
+    try:
+        TopologicalSorter(before).prepare()
+    except CycleError as error:
+        raise InputError(
+            f"{jobs}: these jobs rest on each other: {', '.join(error.args[1])}; run them again"
+        ) from error
 
 
 def digest(record: Record) -> str:
@@ -77,6 +149,23 @@ def find(records: Records, name: str) -> dict[str, Any]:
     if name not in records:
         raise InputError(f"jobs/{name}.json: is missing from the run's folder; run that job again")
     return records[name]
+
+
+def fact(records: Records, name: str, key: str) -> Any:
+    """What only a job knew. Raises InputError if there is no record of the job, or it does not say."""
+    facts = find(records, name)["facts"]
+    if key not in facts:
+        raise InputError(f"jobs/{name}.json: facts has no {key}; run that job again")
+    return facts[key]
+
+
+def ending(paths: Iterable[str], suffix: str) -> str:
+    """The first of the paths that a record names with this suffix. Raises InputError if there is none."""
+    listed = list(paths)
+    for path in listed:
+        if path.endswith(suffix):
+            return path
+    raise InputError(f"a job record names no file ending in {suffix}, only {cut(', '.join(listed))}; run its job again")
 
 
 def makers(records: Records) -> dict[str, str]:

@@ -18,10 +18,10 @@ from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from unravel.evidence import lineage
-from unravel.evidence.claims import Verdict
+from unravel.evidence.claims import Judged, Verdict, read_judged
 from unravel.evidence.lineage import Records
 from unravel.evidence.records import REPOSITORY
-from unravel.files import InputError, sha256
+from unravel.files import InputError, cut, read_bytes, read_text, sha256
 from unravel.run import read_config
 
 SCHEMA = 1
@@ -146,15 +146,11 @@ def to_html(provenance: Provenance) -> Markup:
 def read(path: Path) -> Provenance:
     """Read a provenance file. Raises InputError if it is missing or not what the schema says."""
     try:
-        return Provenance.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValidationError) as error:
-        reason = error.strerror if isinstance(error, OSError) else _first(error)
-        raise InputError(f"{path}: is no provenance file of schema {SCHEMA} ({reason}); write it again") from error
-
-
-def _first(invalid: ValidationError) -> str:
-    error = invalid.errors()[0]
-    return f"{'.'.join(map(str, error['loc']))}: {error['msg']}"
+        return Provenance.model_validate_json(read_bytes(path, "write it again"))
+    except ValidationError as invalid:
+        first = invalid.errors()[0]
+        reason = f"{cut('.'.join(map(str, first['loc'])))}: {first['msg']}"
+        raise InputError(f"{path}: is no provenance file of schema {SCHEMA} ({reason}); write it again") from invalid
 
 
 def build(run: Path, page: str | None = None) -> Provenance:
@@ -166,11 +162,11 @@ def build(run: Path, page: str | None = None) -> Provenance:
     if not records:
         raise InputError(f"{run}/jobs: holds no job record; run the pipeline first")
     settings = read_config(run / "config.yaml")
-    claims = lineage.read_json(run / "claims.json")
+    claims = read_judged(run / "claims.json")
     report = run / "report.html"
     made = [run / "config.yaml"]
     if page is None and report.exists():
-        page = report.read_text(encoding="utf-8")
+        page = read_text(report, "write it again")
         made.append(report)
     starts = [datetime.fromisoformat(record["started"]) for record in records.values()]
     ends = [
@@ -259,7 +255,7 @@ def _is_code(path: str) -> bool:
     return public(path).startswith(("scripts/", "report/"))
 
 
-def _figure(slug: str, job: str, record: Mapping[str, Any], claims: list[dict[str, Any]], page: str) -> FigureEntry:
+def _figure(slug: str, job: str, record: Mapping[str, Any], claims: list[Judged], page: str) -> FigureEntry:
     title = _text_of(f"{slug}-title", page)
     number = re.match(r"Figure (\w+)", title or "")
     files = [public(path) for path in record["outputs"]]
@@ -269,9 +265,9 @@ def _figure(slug: str, job: str, record: Mapping[str, Any], claims: list[dict[st
         title=title,
         alt=_text_of(f"{slug}-desc", page),
         files=files,
-        data=next(path for path in files if path.endswith(".csv")),
+        data=lineage.ending(files, ".csv"),
         job=job,
-        claims=[claim["id"] for claim in claims if claim.get("figure") == slug],
+        claims=[claim.id for claim in claims if claim.figure == slug],
     )
 
 
@@ -281,20 +277,20 @@ def _text_of(element_id: str, page: str) -> str | None:
     return " ".join(html.unescape(found[1]).split()) if found else None
 
 
-def _claim(claim: Mapping[str, Any]) -> ClaimEntry:
+def _claim(claim: Judged) -> ClaimEntry:
     return ClaimEntry(
-        id=claim["id"],
-        kind=claim["kind"],
-        text=claim["claim"],
-        where=claim["where"],
-        criterion=claim["criterion"],
-        paper_value=claim["paper"],
+        id=claim.id,
+        kind=claim.kind,
+        text=claim.claim,
+        where=claim.where,
+        criterion=claim.criterion,
+        paper_value=claim.paper,
         values={
-            name: Value(**{key: _number(value[key]) for key in ("mean", "low", "high", "n")})
-            for name, value in claim["values"].items()
+            name: Value(mean=_number(value.mean), low=_number(value.low), high=_number(value.high), n=value.n)
+            for name, value in claim.values.items()
         },
-        verdict=claim["verdict"],
-        evidence=[claim["figure"]] if claim.get("figure") else [],
+        verdict=claim.verdict,
+        evidence=[claim.figure] if claim.figure else [],
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from unravel.evidence import claims, crate, lineage, provenance, seal
-from unravel.files import InputError, sha256
+from unravel.files import InputError, read_json, sha256
 from unravel.run import read_config
 
 TOLERANCE = 1e-9  # relative: libraries sum in another order on another machine
@@ -92,7 +92,7 @@ def recomputed_claims(run: Path) -> list[str]:
         raise
     except Exception as error:  # a damaged table may fail anywhere
         return [f"{run}/measurements: no verdict follows from these tables ({type(error).__name__}: {error})"]
-    before = lineage.read_json(run / "claims.json")
+    before = read_json(run / "claims.json", lineage.AGAIN, list)
     return [
         f"{run}/claims.json: {claim['id']}: {key} is {_short(was.get(key))}, the measurements give {_short(claim[key])}"
         for was, claim in zip(before, json.loads(json.dumps(again)), strict=True)

@@ -4,7 +4,7 @@ Every lesion is a change of the list of blocks that images pass, so no experimen
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -122,3 +122,19 @@ def folded(convolution: nn.Conv2d, norm: nn.Module) -> nn.Conv2d:
     """One convolution that does what `convolution` and the batch normalisation after it do in eval mode."""
     assert isinstance(norm, nn.BatchNorm2d)
     return fuse_conv_bn_eval(convolution, norm)
+
+
+def misfit(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str | None:
+    """The first difference between two state dicts, in words; also a value that is no finite number."""
+    for name, tensor in expected.items():
+        if name not in found:
+            return f"it lacks {name}"
+        given = found[name]
+        if given.shape != tensor.shape:
+            return f"{name} is {tuple(given.shape)}, expected {tuple(tensor.shape)}"
+        if given.is_floating_point() != tensor.is_floating_point():
+            return f"{name} holds {given.dtype}, expected {tensor.dtype}"
+        if not given.isfinite().all():
+            return f"{name} holds values that are nan or infinite"
+    unknown = [name for name in found if name not in expected]
+    return f"it holds {unknown[0]}, which the network has not" if unknown else None

@@ -13,9 +13,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from unravel.files import InputError
+from unravel.files import InputError, regular
 from unravel.networks.adapters import adapt, cannot_be_taken_apart
-from unravel.networks.base import Network
+from unravel.networks.base import Network, misfit
 
 PRETRAINED, RANDOM = "pretrained", "random"
 # Under what training scripts keep a network's weights, beside their own state.
@@ -62,8 +62,8 @@ class Named:
             network = self.build(classes)
         if weights != RANDOM:
             tensors = read_weights(Path(weights))
-            if misfit := _misfit(tensors, network.state_dict()):
-                raise InputError(f"{weights}: does not fit {self.name} with {classes} classes: {misfit}")
+            if wrong := misfit(tensors, network.state_dict()):
+                raise InputError(f"{weights}: does not fit {self.name} with {classes} classes: {wrong}")
             network.load_state_dict(tensors)
         return adapt(network.eval(), self.name)
 
@@ -161,8 +161,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Of what torch.save wrote only plain values are read (`weights_only=True`): nothing in it can run. Raises InputError
     if the file is missing, damaged, or holds anything else.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file of weights; check the path")
+    regular(path)
     tensors = _read_safetensors(path) if path.suffix == ".safetensors" else _read_saved(path)
     parallel = all(name.startswith(PARALLEL) for name in tensors)
     return {name.removeprefix(PARALLEL): tensor for name, tensor in tensors.items()} if parallel else tensors
@@ -193,14 +192,3 @@ def _read_saved(path: Path) -> dict[str, Tensor]:
     ):
         raise InputError(f"{path}: holds no state dict of tensors, nor one under {', '.join(CONTAINERS)}; {SAVE}")
     return content
-
-
-def _misfit(found: dict[str, Tensor], expected: dict[str, Tensor]) -> str | None:
-    """The first difference between two state dicts, in words."""
-    for name, tensor in expected.items():
-        if name not in found:
-            return f"it lacks {name}"
-        if found[name].shape != tensor.shape:
-            return f"{name} is {tuple(found[name].shape)}, expected {tuple(tensor.shape)}"
-    unknown = [name for name in found if name not in expected]
-    return f"it holds {unknown[0]}, which the network has not" if unknown else None

@@ -6,14 +6,16 @@ from typing import Any
 
 import torch
 from pydantic import ValidationError
+from pydantic_core import from_json
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from unravel.config import NetworkSettings, Settings, Training, flat
 from unravel.data.preparation import read_manifest
-from unravel.files import InputError, atomic
+from unravel.files import InputError, atomic, regular
 from unravel.networks import Network, build
+from unravel.networks.base import misfit
 
 
 class Card(Settings):
@@ -49,16 +51,17 @@ def write_tensors(path: Path | str, tensors: dict[str, Tensor], description: dic
 def read_tensors(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `write_tensors` wrote. Raises InputError for a missing, damaged or foreign file."""
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(regular(path, "train it first"), framework="pt") as file:
             description = (file.metadata() or {}).get("unravel")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such checkpoint; train it first") from error
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: not a whole safetensors file ({error}); delete it and train again") from error
     if description is None:
         raise InputError(f"{path}: not a checkpoint of this project: it lacks the description in its metadata")
-    return tensors, json.loads(description)
+    try:
+        return tensors, from_json(description)
+    except ValueError as error:
+        raise InputError(f"{path}: its description is not JSON ({error}); delete it and train again") from error
 
 
 def save(path: Path | str, network: Network, card: Card) -> None:
@@ -109,6 +112,8 @@ def load(path: Path | str) -> tuple[Network, Card]:
     try:
         card = Card.model_validate(description)
         network = build(card.network, card.image_shape, card.classes)
+        if wrong := misfit(tensors, network.state_dict()):
+            raise RuntimeError(wrong)
         network.load_state_dict(tensors)
     except (ValidationError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]

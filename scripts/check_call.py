@@ -1,0 +1,42 @@
+"""Check what a call of make was given, before a shell or Snakemake sees it, and print the name of the run."""
+
+import argparse
+from pathlib import Path
+
+from unravel.files import InputError, cut, run_command_line
+from unravel.run import read_config, require_name
+from unravel.studies import FIGURES
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="config of the run; read unless --run names one")
+    parser.add_argument("--run", help="name of a finished run")
+    parser.add_argument("--figure", help="number of a figure")
+    arguments = parser.parse_args()
+    if arguments.figure is not None:
+        require_figure(arguments.figure)
+    print(require_name(arguments.run) if arguments.run else run_of(arguments.config))
+
+
+def require_figure(number: str) -> None:
+    """Raises InputError if there is no figure of that number."""
+    known = [figure.number for _, figure in FIGURES.values()]
+    if number not in known:
+        raise InputError(f"FIG={cut(ascii(number))}: no such figure, expected one of {', '.join(known)}")
+
+
+def run_of(config: Path) -> str:
+    """The name of the run in a config. Raises InputError if it is no config, or lies in the folder of another run."""
+    run = read_config(config).run
+    if (
+        config.name == "config.yaml"
+        and config.absolute().parts[-3] == "results"
+        and config.absolute().parent.name != run
+    ):
+        raise InputError(f"{config}: is the config of run {run}; give the folder that name, or mend the key")
+    return run
+
+
+if __name__ == "__main__":
+    run_command_line(main)

@@ -1,0 +1,79 @@
+"""The SVG of a figure on a page: shapes and text, and nothing that could run or fetch something."""
+
+import pytest
+
+from unravel.article import drawings
+from unravel.files import InputError
+
+HEAD = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 7 3">'
+PNG = "data:image/png;base64,AAAA"
+
+
+def svg(content):
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{HEAD}\n<metadata>date</metadata>{content}</svg>'
+
+
+def test_a_picture_is_made_fit_for_the_page():
+    view_box, content = drawings.inline(
+        svg(
+            '<defs><style type="text/css">*{stroke-linecap: butt}</style></defs>'
+            '<g id="a" clip-path="url(#p)"><use xlink:href="#m" style="stroke: #000000"/>a &lt; b'
+            f'<image xlink:href="{PNG[:-2]}\n{PNG[-2:]}"/></g>'
+        ),
+        "fig",
+    )
+    assert view_box == "0 0 7 3"
+    assert content == (
+        '<defs /><g id="fig-a" clip-path="url(#fig-p)"><use xlink:href="#fig-m" style="stroke: currentColor" />a &lt; b'
+        f'<image xlink:href="{PNG}" /></g>'
+    )
+
+
+def test_what_an_html_parser_would_read_otherwise_is_written_as_text():
+    _, content = drawings.inline(svg("<desc><![CDATA[<img src=x onerror=alert(1)>]]></desc><!-- <script> -->"), "fig")
+    assert content == "<desc>&lt;img src=x onerror=alert(1)&gt;</desc>"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("<script>alert(1)</script>", "holds <script>"),
+        ("<g><SCRIPT/></g>", "holds <SCRIPT>"),
+        ('<x:script xmlns:x="http://www.w3.org/1999/xhtml"/>', "holds <{http://www.w3.org/1999/xhtml}script>"),
+        ("<foreignObject/>", "holds <foreignObject>"),
+        ('<a href="javascript:alert(1)"/>', "holds <a>"),
+        ('<set attributeName="href" to="javascript:alert(1)"/>', "holds <set>"),
+        ('<g onload="alert(1)"/>', "has the attribute onload"),
+        ('<g ONLOAD="alert(1)"/>', "has the attribute ONLOAD"),
+        ('<use href="https://example.org/x.svg#a"/>', "leads to https://example.org/x.svg#a"),
+        ('<image xlink:href="//example.org/x.png"/>', "leads to //example.org/x.png"),
+        ('<image href="data:image/svg+xml;base64,AAAA"/>', "leads to data:image/svg+xml"),
+        ('<g style="fill: url(https://example.org/)"/>', "has the style fill: url(https"),
+        ('<g style="fill: URL( #p)"/>', "has the style fill: URL( #p)"),
+        (r'<g style="fill: u\\72l(x)"/>', r"has the style fill: u"),
+        ('<g filter="url(x.svg#f)"/>', "has the filter url(x.svg#f)"),
+        ('<g style="cursor: image-set(1)"/>', "has the style cursor: image-set(1)"),
+        ("<g>" * 60 + "</g>" * 60, "has more than 50 levels"),
+        ("<g>", "is damaged"),
+    ],
+)
+def test_what_could_run_or_fetch_is_refused_in_one_line(content, message):
+    with pytest.raises(InputError) as caught:
+        drawings.inline(svg(content), "fig")
+    assert str(caught.value).startswith(f"figure fig: the svg {message}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f'<!DOCTYPE svg [<!ENTITY a "b">]>{HEAD}&a;</svg>', "declares an entity"),
+        ("<svg></svg>", "has no viewBox"),
+        (HEAD.replace(' viewBox="0 0 7 3"', "") + "</svg>", "has no viewBox"),
+        ('<html viewBox="0 0 7 3"/>', "has no viewBox"),
+        ("", "is damaged"),
+    ],
+)
+def test_what_is_no_picture_is_refused(text, message):
+    with pytest.raises(InputError, match=f"figure fig: the svg {message}"):
+        drawings.inline(text, "fig")
