@@ -20,8 +20,8 @@ CONFIG = {
     "scale": "ci",
     "dataset": {"source": "digits"},
     "networks": {
-        "resnet": {"architecture": "resnet", "blocks_per_stage": [2], "channels": [4]},
-        "vgg": {"architecture": "vgg", "layers_per_stage": [2]},
+        "resnet": {"architecture": "resnet", "blocks_per_stage": [3], "channels": [4]},
+        "vgg": {"architecture": "vgg", "layers_per_stage": [3]},
     },
     "seeds": [1],
     "deletions": {"figure_3": ["resnet", "vgg"], "figure_8": ["resnet"]},
