@@ -29,7 +29,7 @@ figure: $(INSTALLED)  ## make one figure: FIG=3, FIG=training or FIG=classes
 # images, which a published run does not hold.
 DRAWN = import sys; sys.path.insert(0, "scripts"); from unravel.studies import FIGURES; \
 	print(*(f"figure_{figure.number}" for _, figure in FIGURES.values() if "manifest" not in figure.inputs))
-REBUILT = all claims report provenance crate $$(python -c '$(DRAWN)')
+REBUILT = all claims report provenance crate check $$(python -c '$(DRAWN)')
 
 reference: $(INSTALLED)  ## rebuild figures, claims and report of a finished run from its measurements: RUN=demo
 	snakemake --cores all --configfile results/$(RUN)/config.yaml --forceall --allowed-rules $(REBUILT)
@@ -38,7 +38,7 @@ reference: $(INSTALLED)  ## rebuild figures, claims and report of a finished run
 status: $(INSTALLED)  ## say which figures are fresh, which are not and why; runs nothing
 	@python scripts/status.py --config $(CONFIG)
 
-verify: $(INSTALLED)  ## check a run's files by their SHA-256, its claims, its provenance and its RO-Crate
+verify: $(INSTALLED)  ## check a run's files by their SHA-256, its claims, provenance, RO-Crate and science
 	@python scripts/verify.py --run results/$(RUN)
 
 diff: $(INSTALLED)  ## compare two runs: A=results/demo B=results/cifar10

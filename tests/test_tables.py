@@ -140,7 +140,9 @@ def test_no_cell_row_or_column_of_a_real_table_can_be_spoilt_unseen(tmp_path, na
             continue  # how many images there are, no config says: the science checks do
         refused([*lines[:row], *lines[row + 1 :]])
     for column, value in table.same.items():
-        refused([lines[0], *(line.replace(str(value), "9", 1) for line in lines[1:])], f"{column} is 9, expected {value}")
+        refused(
+            [lines[0], *(line.replace(str(value), "9", 1) for line in lines[1:])], f"{column} is 9, expected {value}"
+        )
 
 
 def test_an_error_is_the_share_of_wrong_images(tmp_path):

@@ -172,3 +172,22 @@ def test_a_record_that_is_none_is_refused_in_one_line(run, content):
 def test_verdicts_of_another_version_are_a_placeholder(run):
     change_json(run / "claims.json", lambda claims: claims[0].update(shown=["gradient_error"]))
     assert "claims.json: 0.shown:" in sections(written(run))["claims"].words
+
+
+def test_a_failed_check_is_the_first_line_and_the_article_is_whole_below_it(run, page):
+    """The run of the tests has images of noise; here its manifest says that two test images are training images."""
+    (header,) = page.all("header")
+    assert "failed" not in header.words
+    change_json(
+        next(run.glob("data/*/manifest.json")),
+        lambda manifest: manifest.update(identical={"in_both": 2, "in_train": 0, "in_test": 0}),
+    )
+    spoilt = written(run)
+    (header,) = spoilt.all("header")
+    first = (
+        "A check of this run failed. No test image is a training image: 48 training and 30 test images by SHA-256: 2"
+    )
+    assert header.words.startswith(f"{first} test images are training images, too")
+    assert headings(spoilt) == headings(page)
+    assert [item.words.partition(":")[0] for item in spoilt.by_id("checks").all("li")].count("Failed") == 1
+    assert [item.words.partition(":")[0] for item in page.by_id("checks").all("li")].count("Failed") == 0

@@ -20,7 +20,7 @@ from unravel.article import graphs, pages, panels, references, third_party
 from unravel.config import flat
 from unravel.config.networks import BLOCKS
 from unravel.data.preparation import read_manifest
-from unravel.evidence import claims, freshness, provenance
+from unravel.evidence import checks, claims, freshness, provenance
 from unravel.evidence.lineage import find, read_records, trace
 from unravel.evidence.sources import sourced
 from unravel.files import InputError
@@ -74,6 +74,7 @@ def write(run: Path, source: Path) -> str:
     records = read_records(run / "jobs")
     found, problems = read_results(run, settings, records)
     judged, stated = found.get("claims", []), claims.read_all(settings)
+    found_checks = checks.checks(run)
     citations = references.Citations(references.read(source / "references.bib"))
     html = pages.template(source, "article.html").render(
         config=settings,
@@ -101,6 +102,7 @@ def write(run: Path, source: Path) -> str:
         records=records,
         pipeline=graphs.graph(records, records, graphs.by_script) if records else None,
         freshness=freshness.summary(run, settings, records),
+        checks=found_checks,
         masthead=masthead(records),
         inputs_of=lambda record: trace(record, records),
         origin_of=lambda file: panels.origin(file, settings.dataset.source),
