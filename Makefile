@@ -47,7 +47,7 @@ reference: $(INSTALLED)  ## rebuild figures, claims and report of a sealed run f
 status: $(INSTALLED)  ## say which figures are fresh, which are not and why; runs nothing
 	@python scripts/status.py --config="$$CONFIG"
 
-verify: $(INSTALLED)  ## check a run's files by their SHA-256, its claims, its provenance and its RO-Crate
+verify: $(INSTALLED)  ## check a run's files by their SHA-256, its claims, provenance, RO-Crate, science and seal
 	@set -e; $(NAME); python scripts/verify.py --run "results/$$run"
 
 diff: $(INSTALLED)  ## compare two runs: A=results/demo B=results/cifar10

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 from unravel.config import AllBlocks, BlockSampling, ExactlyBlocks, LinearSurvival, ResNet, Training
 from unravel.data.batches import Split, random_generator
 from unravel.networks import Network, build, initialise
-from unravel.training import loop
+from unravel.training import loop, states
 from unravel.training.steps import Step
 
 CLASSES = 10
@@ -111,7 +111,7 @@ def pipeline_epoch(
     step = Step(network, settings)
 
     def train_epoch(epoch: int) -> None:
-        done = loop.at_epoch_start([])
+        done = states.at_epoch_start([])
         loop.train_epoch(step, split, settings, sampling, epoch, done, lambda: None, lambda: False)
 
     return train_epoch

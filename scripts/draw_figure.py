@@ -6,7 +6,9 @@ from pathlib import Path
 
 from unravel.evidence import records
 from unravel.files import run_command_line
+from unravel.run import read_config
 from unravel.studies import style
+from unravel.studies.expected import require
 
 
 def main() -> None:
@@ -16,6 +18,7 @@ def main() -> None:
     parser.add_argument("--inputs", type=Path, nargs="+", required=True, help="tables, or the data's manifest")
     parser.add_argument("--output", type=Path, required=True, help="svg file; pdf, png, csv and json go beside it")
     parser.add_argument("--record", type=Path, required=True, help="JSON job record to write")
+    parser.add_argument("--config", type=Path, help="the run's config.yaml, which says what its tables must hold")
     arguments = parser.parse_args()
 
     figure_module = importlib.import_module(f"unravel.studies.{arguments.module.parent.name}.figure")
@@ -26,6 +29,8 @@ def main() -> None:
         outputs=outputs,
         settings={"scale": arguments.scale},
     ):
+        if arguments.config:
+            require(arguments.inputs, arguments.config.parent, read_config(arguments.config))
         style.save(figure_module.draw(arguments.inputs, arguments.scale), arguments.output)
 
 

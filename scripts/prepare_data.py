@@ -1,6 +1,7 @@
 """Prepare a run's dataset: read it from its source, write it as uint8 tensors with a manifest."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from unravel.data import preparation
@@ -22,6 +23,9 @@ def main() -> None:
     outputs: list[Path] = []
     with records.job(arguments.record, inputs=inputs, outputs=outputs, settings=settings.dataset_part()):
         manifest = preparation.prepare(settings.dataset, arguments.output)
+        if manifest.identical and manifest.identical.in_both:
+            said = f"{manifest.identical.in_both} of {manifest.test.images} test images are training images, too"
+            print(f"{manifest.name}: {said}; take them out of one of the two", file=sys.stderr)
         inputs += [name for name in manifest.inputs if Path(name).is_file()]
         outputs += [arguments.output / name for name in (manifest.train.file, manifest.test.file, "manifest.json")]
 

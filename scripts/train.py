@@ -24,7 +24,7 @@ from unravel.evidence import records
 from unravel.files import run_command_line
 from unravel.networks import build, initialise
 from unravel.run import Config, read_config
-from unravel.training import checkpoints, devices, distributed, loop
+from unravel.training import checkpoints, devices, distributed, loop, states
 from unravel.training.distributed import Group
 from unravel.training.profiling import profiled
 
@@ -47,7 +47,7 @@ def train(arguments: argparse.Namespace, settings: Config, device: torch.device,
     manifest = read_manifest(arguments.data)
     recipe = settings.training_of(arguments.network)
     part = settings.training_part(arguments.network)
-    saving = loop.Saving(
+    saving = states.Saving(
         path=arguments.checkpoint.with_suffix(".resume.safetensors"),
         every=settings.execution.checkpoint_every,
         fingerprint={
@@ -111,7 +111,7 @@ def train(arguments: argparse.Namespace, settings: Config, device: torch.device,
             "parameters": sum(parameter.numel() for parameter in network.parameters()),
             "test_error_percent": card.test_error_percent,
         }
-    saving.path.unlink(missing_ok=True)
+    saving.forget()
 
 
 def parse() -> argparse.Namespace:
@@ -143,7 +143,7 @@ class Progress:
         self.epochs, self.bar, self.silent = epochs, bar, silent
         self.rates: list[float] = []
 
-    def __call__(self, epoch: loop.Epoch, images_per_second: float) -> None:
+    def __call__(self, epoch: states.Epoch, images_per_second: float) -> None:
         self.rates.append(images_per_second)
         line = f"loss {epoch.train_loss:.4f}, test error {epoch.test_error_percent:.2f}%"
         if self.bar.disable and not self.silent:

@@ -1,4 +1,4 @@
-"""Check a run: recorded files, claims recomputed from measurements, provenance.json and the RO-Crate. Runs no job."""
+"""Check a run: recorded files, claims recomputed from measurements, provenance, RO-Crate and science. Runs no job."""
 
 import argparse
 import sys

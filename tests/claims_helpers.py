@@ -1,6 +1,7 @@
 """Measurements of which the answer is known, and the verdicts on them."""
 
 import math
+from dataclasses import replace
 
 import pandas as pd
 
@@ -38,8 +39,14 @@ def write_deletions(run, network, increases, downsampling=(1,), seeds=(1, 2, 3))
         tables.write(run / "measurements" / "deletions" / f"{network}-seed{seed}.csv", table)
 
 
+def evidence_of(run, config=SETTINGS):
+    """A run as evidence, whose tables may be of fewer blocks and draws than its config says."""
+    evidence = claims.evidence_of(run, config)
+    return replace(evidence, expected={path: replace(table, sizes={}) for path, table in evidence.expected.items()})
+
+
 def judge(claim_id, run, config=SETTINGS):
-    return claims.judge([BY_ID[claim_id]], claims.evidence_of(run, config))[0]
+    return claims.judge([BY_ID[claim_id]], evidence_of(run, config))[0]
 
 
 def verdict(claim_id, run):
@@ -53,12 +60,12 @@ def write_gradients(run, decades):
     """
     for seed, fall in enumerate(decades, 1):
         modes = [pd.DataFrame({"length": range(55), "batch_norm": mode}) for mode in ("train", "eval")]
-        table = pd.concat(modes, ignore_index=True).assign(network="resnet", seed=seed, batch=1)
+        table = pd.concat(modes, ignore_index=True).assign(network="resnet", seed=seed, batch=1, sample=1)
         table["log10_norm"] = -fall * table.length.where(table.batch_norm == "train", table.length % 7)
         folder = run / "measurements" / "gradients"
         tables.write(folder / f"resnet-seed{seed}.sampled.csv", table)
         choices = table.length.map(lambda length: math.log10(math.comb(54, length)))
-        untrained = table[table.batch_norm == "train"].assign(sample=1)
+        untrained = table[table.batch_norm == "train"].copy()
         untrained["log10_norm"] = -fall / 2 * untrained.length
         tables.write(folder.parent / "untrained_gradients" / f"resnet-seed{seed}.csv", untrained)
         # of the gradient, paths up to length L hold 1 - 2^-(L + 1): length k holds 2^-(k + 1) alone
@@ -73,8 +80,9 @@ def write_random_deletions(run, errors, seeds=(1, 2, 3), draws=1):
         rows = [(0, 1, errors[0])]
         rows += [(k, draw, error) for k, error in enumerate(errors[1:], 1) for draw in range(1, draws + 1)]
         table = pd.DataFrame(rows, columns=["deleted_blocks", "draw", "error_percent"])
+        table["wrong_images"] = (10 * table.error_percent).round().astype(int)
         path = run / "measurements" / "random_deletions" / f"resnet-seed{seed}.csv"
-        tables.write(path, table.assign(network="resnet", seed=seed, test_images=100))
+        tables.write(path, table.assign(network="resnet", seed=seed, test_images=1000))
 
 
 def judged(claim_id, *per_seed):

@@ -111,7 +111,7 @@ def prediction_tables(folder):
 
 def path_tables(folder):
     header = ["network", "deleted", "path", "branches", "length", "left"]
-    rows = [("residual", "10", path, "", 0, path[0] == "0") for path in ("00", "10", "01", "11")]
+    rows = [("residual", "10", path, "f", 0, path[0] == "0") for path in ("00", "10", "01", "11")]
     return [write_csv(folder / "residual.csv", header, rows)]
 
 

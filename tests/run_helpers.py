@@ -26,8 +26,8 @@ CONFIG = {
     "scale": "ci",
     "dataset": {"source": "digits"},
     "networks": {
-        "resnet": {"architecture": "resnet", "blocks_per_stage": [2], "channels": [4]},
-        "vgg": {"architecture": "vgg", "layers_per_stage": [2]},
+        "resnet": {"architecture": "resnet", "blocks_per_stage": [3], "channels": [4]},
+        "vgg": {"architecture": "vgg", "layers_per_stage": [3]},
     },
     "seeds": [1],
     "deletions": {"figure_3": ["resnet", "vgg"], "figure_8": ["resnet"]},
@@ -35,6 +35,12 @@ CONFIG = {
 }
 CRITERIA = "scripts/unravel/studies/single_deletion/claims.yaml"
 CLAIMS = ("delete-vgg", "delete-resnet", "imagenet", "binomial")
+MANIFEST = {
+    "schema": 1, "name": "digits", "source": "digits", "origin": "made up", "classes": ["0", "1"],
+    "image_shape": [8, 8, 1], "mean": [0.5], "std": [0.5], "inputs": {},
+    **{split: {"file": f"{split}.safetensors", "sha256": "0" * 64, "images": 400, "per_class": {"0": 200, "1": 200}}
+       for split in ("train", "test")},
+}  # fmt: skip
 LOCK = "pandas==3.0.0 \\\n    --hash=sha256:00\nnumpy==2.4.6 \\\n    --hash=sha256:00\n"
 MADE = (
     "figures/single-deletion",
@@ -96,7 +102,7 @@ def write_jobs(settings, monkeypatch):
 
     manifest = RUN / "data/digits/manifest.json"
     images = {manifest.with_name(f"{split}.safetensors"): f"{split} images" for split in ("train", "test")}
-    job("data/digits", ["prepare_data"], [], {**images, manifest: "{}"}, settings.dataset_part())
+    job("data/digits", ["prepare_data"], [], {**images, manifest: json.dumps(MANIFEST)}, settings.dataset_part())
     measured = []
     for network, increases in (("resnet", [9, 0, 2]), ("vgg", [85, 85])):
         checkpoint, history = (RUN / f"checkpoints/{network}/seed1.{end}" for end in ("safetensors", "history.csv"))

@@ -42,6 +42,21 @@ def test_a_file_gets_the_permissions_that_new_files_get(tmp_path, mask):
     assert path.stat().st_mode & 0o777 == 0o666 & ~mask
 
 
+def test_content_is_on_the_disk_before_its_name_and_the_name_before_the_end(tmp_path, monkeypatch):
+    """What a loss of power leaves cannot be tried; what is asked of the disk, and in which order, can."""
+    done, replace, fsync = [], os.replace, os.fsync
+
+    def synced(opened):
+        done.append(("synced", Path(f"/proc/self/fd/{opened}").readlink()))
+        fsync(opened)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", lambda *names: (done.append(("renamed", names[1])), replace(*names)))
+    with atomic(tmp_path / "file.txt") as partial:
+        partial.write_text("one")
+    assert done == [("synced", partial), ("renamed", tmp_path / "file.txt"), ("synced", tmp_path)]
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "file.txt"
     path.write_text("old")

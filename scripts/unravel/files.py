@@ -95,6 +95,8 @@ def _reason(error: OSError | ValueError) -> str:
 def atomic(path: Path | str) -> Iterator[Path]:
     """Yield a temporary name beside `path`; rename it to `path` when the block ends well, delete it when not.
 
+    What was written is on the disk before it gets its name, and the name before this ends: after a loss of power too,
+    `path` is the old file or the whole new one.
     The name is fixed, so a killed job's leftover is overwritten by the next attempt instead of piling up.
     Raises InputError if the folder cannot be written or the disk is full.
     """
@@ -104,7 +106,9 @@ def atomic(path: Path | str) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         partial.chmod(0o666 & ~_umask())  # safetensors would keep others on the same cluster from reading it
+        _to_disk(partial)
         os.replace(partial, path)
+        _to_disk(path.parent)
     except Exception as error:
         cleanup(partial)
         if isinstance(error, OSError) and error.errno in _MENDABLE:
@@ -113,6 +117,15 @@ def atomic(path: Path | str) -> Iterator[Path]:
         if "No space left on device" in str(error):
             raise InputError(f"{path}: cannot be written: {_MENDABLE[errno.ENOSPC]}") from error
         raise
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file's content, or the names in a folder, are on the disk."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _umask() -> int:
@@ -124,6 +137,7 @@ def _umask() -> int:
 
 _MENDABLE = {
     errno.ENOSPC: "no space left on the device; free some, then run the same command again",
+    errno.EIO: "the disk reports an error; check it, then run the same command again",
     errno.EACCES: "no permission; make the folder writable or choose another `run` folder",
     errno.EROFS: "the file system is read-only; choose a `run` folder on a writable disk",
     errno.EEXIST: "a file stands where a folder was expected; move that file away",

@@ -8,7 +8,6 @@ from article_helpers import ROOT, RUN, dangling, figures, ids, parse, sections
 from run_helpers import changed_record
 
 from unravel.article import build
-from unravel.evidence import verification
 from unravel.files import InputError
 
 
@@ -181,19 +180,20 @@ def test_verdicts_of_another_version_are_a_placeholder(run):
     assert "claims.json: 0.shown:" in sections(written(run))["claims"].words
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("unraveled-view.csv", "path,length\n"),
-        ("random-deletion.json", "{}"),
-        ("single-deletion.json", '{"points": 1}'),
-    ],
-)
-def test_a_figure_with_half_its_values_is_named_in_one_line(run, monkeypatch, name, content):
-    path = run / "figures" / name
-    path.write_text(content)
-    made = {str(path): {"sha256": "0" * 64}}
-    monkeypatch.setattr(verification, "_recorded", lambda run: made)  # the copy's records name the original's files
-    with pytest.raises(InputError) as caught:
-        build.write(run, ROOT / "report")
-    assert str(caught.value).startswith(f"{path}: is not the file that its job made (SHA-256 differs), and no report")
+def test_a_failed_check_is_the_first_line_and_the_article_is_whole_below_it(run, page):
+    """The run of the tests has images of noise; here its manifest says that two test images are training images."""
+    (header,) = page.all("header")
+    assert "failed" not in header.words
+    change_json(
+        next(run.glob("data/*/manifest.json")),
+        lambda manifest: manifest.update(identical={"in_both": 2, "in_train": 0, "in_test": 0}),
+    )
+    spoilt = written(run)
+    (header,) = spoilt.all("header")
+    first = (
+        "A check of this run failed. No test image is a training image: 48 training and 30 test images by SHA-256: 2"
+    )
+    assert header.words.startswith(f"{first} test images are training images, too")
+    assert headings(spoilt) == headings(page)
+    assert [item.words.partition(":")[0] for item in spoilt.by_id("checks").all("li")].count("Failed") == 1
+    assert [item.words.partition(":")[0] for item in page.by_id("checks").all("li")].count("Failed") == 0

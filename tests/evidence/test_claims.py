@@ -9,6 +9,7 @@ import yaml
 from claims_helpers import (
     BY_ID,
     SETTINGS,
+    evidence_of,
     judge,
     judged,
     settings,
@@ -75,7 +76,7 @@ def test_the_draws_of_one_network_are_drawn_again(tmp_path):
     path = tmp_path / "measurements/random_deletions/resnet-seed1.csv"
     table = pd.read_csv(path)
     table["error_percent"] += (table.draw - 3) * (table.deleted_blocks > 0)  # errors 13 to 17, their median 15
-    tables.write(path, table)
+    tables.write(path, table.assign(wrong_images=10 * table.error_percent))
     value = judge("smooth-deletion", tmp_path, config)["values"]["error_percent_at_10"]
     assert (value["mean"], value["low"], value["high"]) == (15, 13, 17)  # 1 in 17 samples of 5 has a median of 13
     assert judge("smooth-deletion", tmp_path, config)["values"]["error_percent_at_10"] == value  # seeded
@@ -83,7 +84,7 @@ def test_the_draws_of_one_network_are_drawn_again(tmp_path):
 
 def test_a_statistic_draws_the_same_batches_from_all_tables_of_a_measurement(tmp_path):
     write_gradients(tmp_path, [0.5])
-    evidence = claims.evidence_of(tmp_path, settings("resnet", seeds=[1]))
+    evidence = evidence_of(tmp_path, settings("resnet", seeds=[1]))
     for ending in ("sampled", "exact"):
         path = tmp_path / f"measurements/gradients/resnet-seed1.{ending}.csv"
         table = pd.read_csv(path)

@@ -125,7 +125,7 @@ def test_a_table_without_a_needed_column_or_without_rows_is_named(inputs, tmp_pa
     header, *rows = csv.reader(good.read_text().splitlines())
     bad = tmp_path / good.parent.name / good.name
     drawing = drawing_of(study)
-    for column in drawing.COLUMNS:
+    for column in getattr(drawing, "COLUMNS", drawing.TABLE.columns):
         write_csv(bad, ["renamed" if name == column else name for name in header], rows)
         with pytest.raises(InputError, match=f"{bad}: lacks the column '{column}'; delete it and measure again"):
             drawing.draw([*inputs[study], bad], "demo")

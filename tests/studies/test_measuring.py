@@ -28,7 +28,7 @@ def test_each_row_says_which_network_and_seed_it_is_of(measure):
     table = measure(seed=3)
     assert table.columns[:2].tolist() == ["network", "seed"]
     assert (set(table.network), set(table.seed)) == ({"mine"}, {3})
-    assert set(STUDY.measurement.tables[""]) <= set(table.columns)
+    assert set(STUDY.measurement.tables[""].columns) <= set(table.columns)
 
 
 def test_draws_depend_on_the_seed_and_on_the_study(measure):

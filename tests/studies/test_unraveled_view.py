@@ -12,7 +12,7 @@ import pytest
 from unravel import tables
 from unravel.files import InputError
 from unravel.studies import style
-from unravel.studies.unraveled_view import COLUMNS, figure
+from unravel.studies.unraveled_view import TABLE, figure
 from unravel.studies.unraveled_view.measure import measure
 
 
@@ -46,7 +46,7 @@ def test_the_table_of_a_residual_network_lists_every_path_once(tmp_path, blocks,
 
 @pytest.mark.parametrize(("deleted", "left"), [([], True), ([2], False)])
 def test_a_plain_network_has_one_path_and_every_layer_is_on_it(tmp_path, deleted, left):
-    table = tables.read([list_paths(tmp_path, "plain", 3, deleted)], COLUMNS)
+    table = tables.read([list_paths(tmp_path, "plain", 3, deleted)], TABLE.columns)
     assert table[["path", "branches", "length", "left"]].values.tolist() == [["111", "f1 f2 f3", 3, left]]
 
 
@@ -82,7 +82,7 @@ def followed(diagram):
 
 @pytest.mark.parametrize(("blocks", "deleted"), LESIONS)
 def test_the_unraveled_view_leads_along_each_path_of_the_table_once(tmp_path, blocks, deleted):
-    table = tables.read([list_paths(tmp_path, "residual", blocks, deleted)], COLUMNS)
+    table = tables.read([list_paths(tmp_path, "residual", blocks, deleted)], TABLE.columns)
     diagram = figure.unraveled(table)
     assert followed(diagram) == sorted(zip(table.path, table.left, strict=True))
     assert sorted((name, left) for name, _, left in diagram.names) == followed(diagram)
@@ -92,7 +92,7 @@ def test_the_unraveled_view_leads_along_each_path_of_the_table_once(tmp_path, bl
 
 
 def test_the_order_of_the_table_does_not_matter(tmp_path):
-    table = tables.read([list_paths(tmp_path, "residual", 3, [2])], COLUMNS)
+    table = tables.read([list_paths(tmp_path, "residual", 3, [2])], TABLE.columns)
     assert figure.unraveled(table[::-1]) == figure.unraveled(table)
 
 
@@ -105,13 +105,13 @@ def test_the_usual_drawing_holds_all_paths_with_each_branch_once(blocks):
 
 @pytest.mark.parametrize(("deleted", "left"), [([], True), ([2], False)])
 def test_the_plain_network_leads_through_every_layer(tmp_path, deleted, left):
-    table = tables.read([list_paths(tmp_path, "plain", 3, deleted)], COLUMNS)
+    table = tables.read([list_paths(tmp_path, "plain", 3, deleted)], TABLE.columns)
     assert followed(figure.plain(table)) == [("111", left)]
 
 
 @pytest.mark.parametrize("blocks", [2, 3, 4, 5])
 def test_no_line_crosses_another(tmp_path, blocks):
-    table = tables.read([list_paths(tmp_path, "residual", blocks, [])], COLUMNS)
+    table = tables.read([list_paths(tmp_path, "residual", blocks, [])], TABLE.columns)
     for diagram in (figure.unraveled(table), figure.in_a_row(blocks)):
         pieces = [piece for line in diagram.lines for piece in itertools.pairwise(line.points)]
         for (left, y), (right, other_y) in pieces:

@@ -5,6 +5,7 @@ import pytest
 from claims_helpers import (
     BY_ID,
     SETTINGS,
+    evidence_of,
     judge,
     settings,
     verdict,
@@ -124,10 +125,7 @@ def test_ten_deletions_of_54_are_taken_in_proportion(tmp_path, blocks_per_stage,
     networks = {"resnet": {"architecture": "resnet", "blocks_per_stage": blocks_per_stage}}
     most = {"most": min(10, sum(blocks_per_stage))}
     config = settings("resnet", networks=networks, random_deletions=most, seeds=[1])
-    numbers = range(1, 11)
-    table = pd.DataFrame({"deleted_blocks": numbers, "draw": 1, "error_percent": [10.0 + k for k in numbers]})
-    path = tmp_path / "measurements" / "random_deletions" / "resnet-seed1.csv"
-    tables.write(path, table.assign(network="resnet", seed=1, test_images=100))
+    write_random_deletions(tmp_path, [10.0 + k for k in range(11)], seeds=(1,))
     found = judge("smooth-deletion", tmp_path, config)
     assert found["values"]["error_percent_at_10"]["mean"] == 10 + papers_number
 
@@ -219,14 +217,14 @@ IMAGENET = settings(
 )
 def test_the_claim_about_imagenet_follows_the_measurements(tmp_path, increases, expected):
     write_deletions(tmp_path, "resnet-200", increases)
-    (entry,) = claims.judge([BY_ID["imagenet"]], claims.evidence_of(tmp_path, IMAGENET))
+    (entry,) = claims.judge([BY_ID["imagenet"]], evidence_of(tmp_path, IMAGENET))
     assert entry["verdict"] == expected
     assert entry["values"]["blocks"]["mean"] == len(increases)
 
 
 def test_a_run_of_figure_4_alone_tests_its_claim_and_the_closed_forms_and_no_other(tmp_path):
     write_deletions(tmp_path, "resnet-200", [9] + [0.5] * 65)
-    judged = claims.judge(list(BY_ID.values()), claims.evidence_of(tmp_path, IMAGENET))
+    judged = claims.judge(list(BY_ID.values()), evidence_of(tmp_path, IMAGENET))
     tested = {entry["id"] for entry in judged if entry["verdict"] != "not tested"}
     counting = {claim.id for claim in BY_ID.values() if claim.kind == "counting"}
     assert tested == {"imagenet", "imagenet-downsampling"} | counting - {"unraveled"}
@@ -235,7 +233,7 @@ def test_a_run_of_figure_4_alone_tests_its_claim_and_the_closed_forms_and_no_oth
 def test_figure_4_of_other_images_tests_no_claim_about_imagenet(tmp_path):
     write_deletions(tmp_path, "resnet", [9] + [0.5] * 65)
     digits = settings("resnet", deletions={"figure_3": [], "figure_4": ["resnet"], "figure_8": []})
-    (entry,) = claims.judge([BY_ID["imagenet"]], claims.evidence_of(tmp_path, digits))
+    (entry,) = claims.judge([BY_ID["imagenet"]], evidence_of(tmp_path, digits))
     assert entry["verdict"] == "not tested"
 
 

@@ -12,7 +12,7 @@ from unravel.config import AllBlocks, Augmentation, ExactlyBlocks, LinearSurviva
 from unravel.data.batches import draw_epoch, random_generator, training_batch
 from unravel.files import InputError
 from unravel.networks import build, initialise
-from unravel.training import loop
+from unravel.training import loop, states
 from unravel.training.steps import CapturedStep, Step
 
 BOTTLENECK = RESNET.model_copy(update={"block": "bottleneck"})
@@ -35,7 +35,7 @@ def run(network, make_split, saving, recipe=RECIPE, sampling=ALL, seed=1, report
 
 @pytest.fixture
 def saving(tmp_path):
-    return loop.Saving(tmp_path / "seed1.resume.safetensors", every=2, fingerprint={"seed": 1})
+    return states.Saving(tmp_path / "seed1.resume.safetensors", every=2, fingerprint={"seed": 1})
 
 
 def test_training_equals_a_loop_written_by_hand(make_split, saving):
@@ -137,7 +137,7 @@ class InterruptionError(Exception):
 def test_a_resumed_training_ends_bit_for_bit_where_the_uninterrupted_one_does(make_split, saving, tmp_path, sampling):
     whole = fresh()
     history = run(whole, make_split, saving, sampling=sampling)
-    saving.path.unlink()
+    saving.forget()
 
     def stop_after_three(epoch, _):
         if epoch.epoch == 3:
@@ -158,7 +158,7 @@ def test_a_training_asked_to_stop_saves_and_ends_as_the_uninterrupted_one(make_s
     sampling = ExactlyBlocks(scheme="exactly", blocks=2)
     whole = fresh()
     history = run(whole, make_split, saving, sampling=sampling)
-    saving.path.unlink()
+    saving.forget()
     answers = iter([False] * steps_done + [True])
     expected = f"stopped before step {steps_done % 5 + 1} of 5 in epoch {steps_done // 5 + 1} of 4"
     with pytest.raises(loop.Stopped, match=expected):
@@ -172,9 +172,11 @@ def test_a_training_asked_to_stop_saves_and_ends_as_the_uninterrupted_one(make_s
 @pytest.mark.parametrize("key", ["seed", "data", "torch", "training.learning_rate"])
 def test_a_state_saved_under_other_settings_is_refused(make_split, saving, key):
     run(fresh(), make_split, saving, RECIPE.model_copy(update={"epochs": 3}))
-    other = loop.Saving(saving.path, 2, {**saving.fingerprint, key: 0.5})
+    other = states.Saving(saving.path, 2, {**saving.fingerprint, key: 0.5})
     had = saving.fingerprint.get(key)
-    with pytest.raises(InputError, match=rf"another {key} \({had}, now 0.5\); delete this file to start over"):
+    with pytest.raises(
+        InputError, match=rf"another {key} \({had}, now 0.5\); delete .*seed1.resume\*.safetensors to start over"
+    ):
         run(fresh(), make_split, other)
 
 
@@ -203,7 +205,7 @@ def test_a_training_that_was_once_under_chance_goes_on(make_split):
 
     def look(second):
         losses = [1.39, second, 1.39, 1.39, 1.39]
-        history = [loop.Epoch(number, number, 0.1, loss, 75.0, 75.0) for number, loss in enumerate(losses, 1)]
+        history = [states.Epoch(number, number, 0.1, loss, 75.0, 75.0) for number, loss in enumerate(losses, 1)]
         loop.check_progress(history, make_split(), RECIPE)
 
     look(0.97 * math.log(4))
@@ -232,7 +234,7 @@ def test_a_training_neither_reads_nor_moves_torchs_own_generator(make_split, sav
         run(network, make_split, saving, sampling=ExactlyBlocks(scheme="exactly", blocks=2))
         assert torch.equal(torch.get_rng_state(), before)
         trained.append(network.state_dict())
-        saving.path.unlink()
+        saving.forget()
     for name, value in trained[0].items():
         assert torch.equal(value, trained[1][name]), name
 

@@ -23,7 +23,7 @@ from unravel.studies import FIGURES
 
 SETTINGS = read_config(ROOT / "config" / "ci.yaml")
 DRAWN = {slug: figure for slug, (_, figure) in FIGURES.items() if figure.shows(SETTINGS) is not None}  # by the ci run
-WRITTEN = {"report": 1, "provenance": 1, "crate": 1}  # whenever any result changes
+WRITTEN = {"report": 1, "provenance": 1, "crate": 1, "check": 1}  # whenever any result changes
 REDRAWN = {f"figure_{number}": 1 for number in ("3", "5a", "5b", "6", "8", "errors")}
 SWEPT = {"measure_single_deletion": 6, "measure_random_deletion": 2, "measure_reordering": 2}
 EVALUATED = {"measure_short_training": 8, **SWEPT}
@@ -157,6 +157,7 @@ def test_a_run_of_figure_4_is_planned_without_the_other_experiments(empty_checko
         "claims",
         "provenance",
         "crate",
+        "check",
         "all",
     }
 
@@ -188,7 +189,7 @@ def test_a_finished_run_is_fresh_and_whole_until_a_byte_changes(checkout):
     assert called(*verify) == (
         0,
         "ok      recorded files\nok      claims follow from measurements\n"
-        "ok      provenance.json\nok      ro-crate-metadata.json\n",
+        "ok      provenance.json\nok      science\nok      ro-crate-metadata.json\n",
     )
     assert "11 of 11 figures fresh" in (checkout / RUN / "report.html").read_text()
     table = checkout / RUN / "measurements/reorderings/resnet-seed1.csv"

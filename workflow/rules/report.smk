@@ -8,7 +8,7 @@ rule report:
             if path.suffix in (".html", ".css", ".js", ".yaml", ".bib") or path.parent.name == "article"
             if path.is_file()
         ),
-        module=[f"scripts/unravel/evidence/{module}.py" for module in ("provenance", "sources")],
+        module=[f"scripts/unravel/evidence/{module}.py" for module in ("checks", "provenance", "sources")],
         data=[MANIFEST, DATA_RECORD],
         training=[
             expand(
@@ -53,6 +53,26 @@ rule provenance:
         "Write down where everything comes from: {output}"
     shell:
         "python scripts/write_provenance.py --run {params.run} --output {output} 2> {log}"
+
+
+# After all else is written, so that a run with a failed check has its report: its first line says which failed.
+rule check:
+    input:
+        metadata="<run>/ro-crate-metadata.json",
+        module="scripts/unravel/evidence/checks.py",
+    output:
+        "<run>/checks.txt",
+    log:
+        "<run>/logs/checks.log",
+    localrule: True
+    conda:
+        "../envs/figures.yaml"
+    params:
+        run=subpath(output[0], parent=True),
+    message:
+        "Check the science of the run"
+    shell:
+        "python scripts/check.py --run {params.run} --output {output} 2> {log}"
 
 
 rule crate:

@@ -120,13 +120,14 @@ for slug, (study, figure) in FIGURES.items():
         resources:
             **DRAWING,
         params:
+            config=RESOLVED,
             scale=CONFIG.scale,
             about=f"{figure.label}. {figure.title}. {figure.note}",
         message:
             f"Draw {figure.label}: {figure.title[0].lower()}{figure.title[1:]}"
         shell:
-            "python scripts/draw_figure.py --module {input.module} --scale {params.scale} --inputs {input.data}"
-            " --output {output.svg} --record {output.record} 2> {log}"
+            "python scripts/draw_figure.py --module {input.module} --scale {params.scale} --config {params.config}"
+            " --inputs {input.data} --output {output.svg} --record {output.record} 2> {log}"
 
     if networks is not None:
         WANTED[slug] = getattr(rules, f"figure_{figure.number}").output

@@ -20,7 +20,7 @@ from unravel.article import drawings, graphs, pages, panels, references, third_p
 from unravel.config import flat
 from unravel.config.networks import BLOCKS
 from unravel.data.preparation import read_manifest
-from unravel.evidence import claims, freshness, provenance, seal, verification
+from unravel.evidence import checks, claims, freshness, provenance, seal, verification
 from unravel.evidence.lineage import ending, fact, find, read_records, require_as_made, trace
 from unravel.evidence.sources import sourced
 from unravel.files import InputError, read_bytes, read_json, sha256
@@ -78,6 +78,7 @@ def write(run: Path, source: Path) -> str:
     checkout = freshness.Checkout(settings, f"{run.as_posix()}/config.yaml", sealed.jobs if sealed else ())
     found, problems = read_results(run, settings, records)
     judged, stated = found.get("claims", []), claims.read_all(settings)
+    found_checks = checks.checks(run)
     citations = references.Citations(references.read(source / "references.bib"))
     html = pages.template(source, "article.html").render(
         config=settings,
@@ -107,6 +108,7 @@ def write(run: Path, source: Path) -> str:
         freshness=freshness.summary(run, records, checkout),
         seal=sealed,
         drift=freshness.drift(records, checkout),
+        checks=found_checks,
         masthead=masthead(records),
         inputs_of=lambda record: trace(record, records),
         origin_of=lambda file: panels.origin(file, settings.dataset.source),

@@ -15,6 +15,7 @@ from unravel.evidence.lineage import Records
 from unravel.files import read_bytes, read_json
 from unravel.run import read_config
 from unravel.statistics import Interval, difference_interval, mean_interval
+from unravel.tables import NETWORK, PERCENT, SEED, text
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def test_errors(run: Path, records: Records) -> dict[str, list[float]]:
     """
     drawn = run / "figures" / "test-errors.csv"
     if drawn.exists():
-        table = tables.read([drawn], ("network", "convention", "seed", "error_percent"))
+        table = tables.read([drawn], {"network": NETWORK, "convention": text(), "seed": SEED, "error_percent": PERCENT})
         scaled = table[table.convention == "scaled"].sort_values(["network", "seed"])
         return {str(name): rows.error_percent.tolist() for name, rows in scaled.groupby("network")}
     errors: dict[str, list[float]] = {}

@@ -16,7 +16,7 @@ from unravel.files import InputError, regular
 SUFFIXES = (".jpeg", ".jpg", ".png")
 FOLDERS = {"train": "train", "test": "val"}  # of each split
 READERS = 16  # threads, which wait for the disk together
-COLUMNS = ("file", "bytes", "label")
+COLUMNS = {"file": tables.text(), "bytes": tables.whole(), "label": tables.whole()}
 
 
 def list_images(settings: ImageNet) -> tuple[tuple[str, ...], dict[Literal["train", "test"], pd.DataFrame]]:

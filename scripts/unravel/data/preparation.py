@@ -40,6 +40,16 @@ class SplitFile(BaseModel):
     per_class: dict[str, int]
 
 
+class Identical(BaseModel):
+    """How many images repeat another to the last bit: test images that are in the training split, and within each."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    in_both: Annotated[int, Field(ge=0)]
+    in_train: Annotated[int, Field(ge=0)]
+    in_test: Annotated[int, Field(ge=0)]
+
+
 class Streaming(BaseModel):
     """Where listed images lie, and the pixels that a test image's shorter side is resized to."""
 
@@ -54,6 +64,7 @@ class Manifest(BaseModel):
 
     image_shape: (height, width, channels). mean, std: per channel over the training images, pixel values in 0..1.
     inputs: SHA-256 of what was read, by path or name. streaming: given if the splits are lists of images.
+    identical: not given where nobody looked, as of listed images.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -70,6 +81,7 @@ class Manifest(BaseModel):
     test: SplitFile
     inputs: dict[str, str]
     streaming: Streaming | None = Field(None, exclude_if=lambda streaming: streaming is None)
+    identical: Identical | None = Field(None, exclude_if=lambda identical: identical is None)
 
     @property
     def identity(self) -> str:
@@ -122,6 +134,7 @@ def prepare(settings: Dataset, folder: Path) -> Manifest:
         train=_write_split(folder / "train.safetensors", images.train_images, images.train_labels, images.class_names),
         test=_write_split(folder / "test.safetensors", images.test_images, images.test_labels, images.class_names),
         inputs=dict(images.inputs),
+        identical=identical_images(images.train_images, images.test_images),
     )
     _write_manifest(folder / "manifest.json", manifest)
     return manifest
@@ -209,6 +222,17 @@ def _moments(histogram: list[int]) -> tuple[float, float]:
     total = sum(value * count for value, count in enumerate(histogram))
     squares = sum(value * value * count for value, count in enumerate(histogram))
     return total / (255 * n), math.sqrt((n * squares - total * total) / n**2) / 255
+
+
+def identical_images(train: Pixels, test: Pixels) -> Identical:
+    """Count the images, (n, height, width, channel) each, that are the same as another, by their SHA-256."""
+    hashes = [[hashlib.sha256(image.tobytes()).digest() for image in images] for images in (train, test)]
+    in_train = set(hashes[0])
+    return Identical(
+        in_both=sum(digest in in_train for digest in hashes[1]),
+        in_train=len(train) - len(in_train),
+        in_test=len(test) - len(set(hashes[1])),
+    )
 
 
 def read_manifest(path: Path | str) -> Manifest:

@@ -24,6 +24,7 @@ from unravel.run import Config
 from unravel.statistics import Interval, mean_interval
 from unravel.studies import STUDIES, claims_files
 from unravel.studies.deciding import Evidence, Statistic, Values
+from unravel.studies.expected import expected
 
 Kind = Literal["counting", "measured"]
 Verdict = Literal["supported", "partly supported", "not supported", "not tested"]
@@ -180,7 +181,8 @@ def evidence_of(run: Path, config: Config) -> Evidence:
         elif study.figure:
             networks[study.key] = tuple(study.figure.shows(config) or ())
     blocks = {name: network.n_blocks for name, network in config.networks.items()}
-    return Evidence(run / "measurements", config.seeds, blocks, networks, config.dataset.source, STUDIES)
+    source = config.dataset.source
+    return Evidence(run / "measurements", config.seeds, blocks, networks, source, STUDIES, expected(run, config))
 
 
 # --- values and their intervals ---------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Verification: whether a run's folder is what its records, measurements and descriptions say it is.
+"""Verification: whether a run's folder is what its records, measurements and descriptions say it is, and its science.
 
 A published run may lack what its size forbids and anyone can make again: the prepared images, and the RO-Crate with its
 copy of the code. What is absent is named, but is not wrong.
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from unravel.evidence import claims, crate, lineage, provenance, seal
+from unravel.evidence import checks, claims, crate, lineage, provenance, seal
 from unravel.files import InputError, read_json, sha256
 from unravel.run import read_config
 
@@ -28,16 +28,17 @@ def absent(run: Path) -> list[str]:
 
 def verify(run: Path) -> dict[str, list[str]]:
     """What is wrong with a run, by check; an empty list for each check that holds."""
-    checks: dict[str, Callable[[Path], list[str]]] = {
+    tried: dict[str, Callable[[Path], list[str]]] = {
         "recorded files": recorded_files,
         "claims follow from measurements": recomputed_claims,
         "provenance.json": written_provenance,
+        "science": lambda run: checks.failed(checks.checks(run)),
     }
     if _holds_crate(run):
-        checks[crate.METADATA] = crate.problems
+        tried[crate.METADATA] = crate.problems
     if (run / seal.NAME).exists():
-        checks[seal.NAME] = sealed_files
-    return {name: _tried(check, run) for name, check in checks.items()}
+        tried[seal.NAME] = sealed_files
+    return {name: _tried(check, run) for name, check in tried.items()}
 
 
 def _holds_crate(run: Path) -> bool:

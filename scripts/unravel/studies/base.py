@@ -21,6 +21,7 @@ from pydantic import Field
 
 from unravel.config import NetworkSettings, Settings
 from unravel.files import InputError
+from unravel.tables import Table
 
 if TYPE_CHECKING:  # the config of a run is made of the studies' sections, so it stands above them
     from unravel.run import Config
@@ -93,7 +94,8 @@ class Cost:
 class Measurement:
     """What a study measures: one job per network and seed, or per network alone where no trained network is needed.
 
-    tables: columns of each table, by the ending of its file: <network>-seed<k>[.<ending>].csv.
+    tables: what each table is, by the ending of its file: <network>-seed<k>[.<ending>].csv.
+    sizes: of a network's tables, how many values those columns have whose number the config decides.
     networks: those that it is made of; where none is trained, any names of cases.
     decides: the settings that decide its tables, beside checkpoint and data; they are also the arguments of a
     `measure` without a trained network. They are nested as in the config.
@@ -105,10 +107,11 @@ class Measurement:
     to no unit.
     """
 
-    tables: Mapping[str, tuple[str, ...]]
+    tables: Mapping[str, Table]
     networks: Callable[["Config"], Sequence[str]]
     decides: Callable[["Config", str], dict[str, Any]]
     message: str
+    sizes: Callable[["Config", str], Mapping[str, int]]
     trained: bool = True
     cost: Cost | None = None
     lesions: bool = False

@@ -10,6 +10,7 @@ import pandas as pd
 
 from unravel import tables
 from unravel.studies.base import Study
+from unravel.tables import Table
 
 Values = dict[str, float]
 
@@ -19,7 +20,8 @@ class Evidence:
     """What claims are decided by: a run's tables, and what has to be known to read them.
 
     blocks: of each network. networks: those that each study, by its key, was made of or shows. source: the dataset's.
-    draw: None for the tables as they are; a number for tables drawn from them again, as a bootstrap does.
+    expected: what each table must be. draw: None for the tables as they are; a number for tables drawn from them again,
+    as a bootstrap does.
     """
 
     measurements: Path
@@ -28,18 +30,24 @@ class Evidence:
     networks: Mapping[str, Sequence[str]]
     source: str
     studies: Mapping[str, Study] = field(repr=False)
+    expected: Mapping[Path, Table] = field(repr=False)
     draw: int | None = None
     _read: dict[tuple[Path, ...], pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
 
     def table(self, key: str, networks: Sequence[str], ending: str = "") -> pd.DataFrame:
-        """The tables of one study, by its key, for these networks and all seeds. Raises InputError as `tables.read`."""
+        """The tables of one study, by its key, for these networks and all seeds.
+
+        Raises InputError as `tables.read_whole` does.
+        """
         study = next(study for study in self.studies.values() if study.key == key)
         assert study.measurement is not None
         seeds = self.seeds if study.measurement.trained else (0,)
         names = [study.table_names(network, seed)[ending] for network in networks for seed in seeds]
         paths = tuple(self.measurements / name for name in names)
         if paths not in self._read:
-            self._read[paths] = tables.read(paths, study.measurement.tables[ending])
+            self._read[paths] = pd.concat(
+                [tables.read_whole(path, self.expected[path]) for path in paths], ignore_index=True
+            )
         table = self._read[paths]
         if self.draw is None:
             return table

@@ -1,6 +1,8 @@
 """Checkpoints: a trained network in one safetensors file that says itself what it is. Nothing is ever unpickled."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +36,23 @@ class Card(Settings):
     commit: str | None
 
 
+class DamagedError(InputError):
+    """A file of tensors that is not what was once written; `reason` says why, the message also which and what to do."""
+
+    def __init__(self, path: Path | str, reason: str, mend: str = "") -> None:
+        super().__init__(f"{path}: {reason}{mend}")
+        self.reason = reason
+
+
 def write_tensors(path: Path | str, tensors: dict[str, Tensor], description: dict[str, Any]) -> None:
-    """Write tensors and a description whole or not at all.
+    """Write tensors and a description whole or not at all, as `written` does."""
+    with written(path, tensors, description):
+        pass
+
+
+@contextmanager
+def written(path: Path | str, tensors: dict[str, Tensor], description: dict[str, Any]) -> Iterator[None]:
+    """Write tensors and a description; they get their name when the block ends, which finds them whole on the disk.
 
     The description is one metadata string: safetensors does not fix the order of several, and the same training must
     give the same bytes.
@@ -46,22 +63,25 @@ def write_tensors(path: Path | str, tensors: dict[str, Tensor], description: dic
     }
     with atomic(path) as partial:
         save_file(contiguous, partial, metadata={"unravel": json.dumps(description, sort_keys=True)})
+        yield
 
 
 def read_tensors(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `write_tensors` wrote. Raises InputError for a missing, damaged or foreign file."""
+    """Read what `write_tensors` wrote.
+
+    Raises InputError for a file that is missing or cannot be read, DamagedError for a broken or foreign one.
+    """
     try:
         with safe_open(regular(path, "train it first"), framework="pt") as file:
-            description = (file.metadata() or {}).get("unravel")
+            description = from_json((file.metadata() or {}).get("unravel", "null"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: not a whole safetensors file ({error}); delete it and train again") from error
-    if description is None:
-        raise InputError(f"{path}: not a checkpoint of this project: it lacks the description in its metadata")
-    try:
-        return tensors, from_json(description)
-    except ValueError as error:
-        raise InputError(f"{path}: its description is not JSON ({error}); delete it and train again") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); make it a readable file") from error
+    except (SafetensorError, ValueError) as error:
+        raise DamagedError(path, f"not a whole safetensors file ({error})", "; delete it and train again") from error
+    if not isinstance(description, dict):
+        raise DamagedError(path, "not a checkpoint of this project: it lacks the description in its metadata")
+    return tensors, description
 
 
 def save(path: Path | str, network: Network, card: Card) -> None:

@@ -8,58 +8,25 @@ a GPU adds up the gradients of its convolutions in no fixed order, so there two 
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor
 
 from unravel.config import AllBlocks, BlockSampling, ExactlyBlocks, Training
 from unravel.data.batches import AnySplit, random_generator
 from unravel.engine.wiring import evaluate
 from unravel.files import InputError
 from unravel.networks import Network, Wiring, for_inference
-from unravel.training import checkpoints
+from unravel.training import states
 from unravel.training.distributed import ALONE, Group
+from unravel.training.states import Epoch, Progress, Saving, at_epoch_start
 from unravel.training.steps import CapturedStep, Step
 
 EVALUATION_BATCH = 500
 CHANCE_SHARE = 0.98  # of ln(classes): a loss above it has learned nothing
 
 
-@dataclass(frozen=True)
-class Epoch:
-    """One row of the history. Losses are nats per image; errors percent of images wrong."""
-
-    epoch: int
-    step: int
-    learning_rate: float
-    train_loss: float
-    train_error_percent: float
-    test_error_percent: float
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a training stands: its finished epochs, and the loss of each step (steps,) and wrong images of the next."""
-
-    history: list[Epoch]
-    losses: Tensor
-    wrong: Tensor
-
-
 class Stopped(Exception):  # noqa: N818 (no error: the training goes on when called again)
     """A training that was asked to stop has saved its state and ended before its last epoch."""
-
-
-@dataclass(frozen=True)
-class Saving:
-    """Where to save the state to resume from, how often (in epochs), and what must agree for it to be used."""
-
-    path: Path
-    every: int
-    fingerprint: dict[str, Any]
 
 
 def train(
@@ -87,7 +54,7 @@ def train(
         step: Step = CapturedStep(network, settings)
     else:
         step = Step(network, settings, group, same_blocks)
-    progress = resume(network, step.optimizer, saving)
+    progress = states.resume(network, step.optimizer, saving, group)
     history = progress.history
     steps = steps_per_epoch(len(train_split.labels), settings)
     for epoch in range(len(history) + 1, settings.epochs + 1):
@@ -96,7 +63,7 @@ def train(
         losses = progress.losses.tolist()  # waits for the device, so the clock tells the truth
         seconds = time.perf_counter() - clock
         if len(losses) < steps:
-            save_state(network, step.optimizer, saving, progress, group)
+            states.save(network, step.optimizer, saving, progress, group)
             raise Stopped(f"stopped before step {len(losses) + 1} of {steps} in epoch {epoch} of {settings.epochs}")
         check_losses(losses, epoch, settings)
         history.append(
@@ -113,13 +80,8 @@ def train(
         report(history[-1], len(train_split.labels) * (1 - steps_before / steps) / seconds)
         progress = at_epoch_start(history)
         if epoch % saving.every == 0 and epoch < settings.epochs:
-            save_state(network, step.optimizer, saving, progress, group)
+            states.save(network, step.optimizer, saving, progress, group)
     return history
-
-
-def at_epoch_start(history: list[Epoch]) -> Progress:
-    """These epochs finished, and nothing of the next one done."""
-    return Progress(history, torch.zeros(0), torch.zeros((), dtype=torch.long))
 
 
 def train_epoch(
@@ -226,43 +188,3 @@ def check_progress(history: list[Epoch], split: AnySplit, settings: Training) ->
             f"{history[-1].epoch}); try another training.learning_rate (now {settings.learning_rate}), more "
             f"training.warmup_steps (now {settings.warmup_steps}), or look at the labels"
         )
-
-
-def save_state(
-    network: Network, optimizer: torch.optim.SGD, saving: Saving, progress: Progress, group: Group = ALONE
-) -> None:
-    """Save weights, BN statistics, momentum and progress, those of the first process, while the others wait."""
-    if group.first:
-        _write_state(network, optimizer, saving, progress)
-    group.wait()
-
-
-def _write_state(network: Network, optimizer: torch.optim.SGD, saving: Saving, progress: Progress) -> None:
-    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
-    tensors |= {"progress.losses": progress.losses, "progress.wrong": progress.wrong}
-    for name, parameter in network.named_parameters():
-        tensors[f"momentum.{name}"] = optimizer.state[parameter]["momentum_buffer"]
-    description = {"fingerprint": saving.fingerprint, "history": [vars(row) for row in progress.history]}
-    checkpoints.write_tensors(saving.path, tensors, description)
-
-
-def resume(network: Network, optimizer: torch.optim.SGD, saving: Saving) -> Progress:
-    """Restore what `save_state` saved and return how far it was; nothing done if there is nothing to resume.
-
-    Raises InputError if the saved state belongs to other settings, data, seed or torch version.
-    """
-    if not saving.path.exists():
-        return at_epoch_start([])
-    tensors, description = checkpoints.read_tensors(saving.path)
-    saved = description.get("fingerprint", {})
-    for key, value in saving.fingerprint.items():
-        if saved.get(key) != value:
-            raise InputError(
-                f"{saving.path}: saved by an interrupted training with another {key} ({saved.get(key)}, now {value}); "
-                "delete this file to start over, or restore the old value to go on"
-            )
-    network.load_state_dict({n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")})
-    for name, parameter in network.named_parameters():
-        optimizer.state[parameter]["momentum_buffer"].copy_(tensors[f"momentum.{name}"])
-    history = [Epoch(**row) for row in description["history"]]
-    return Progress(history, tensors["progress.losses"], tensors["progress.wrong"])

@@ -2,14 +2,39 @@
 
 from unravel.studies.base import Cost, Figure, Measurement, Size, Study
 from unravel.studies.path_gradients.settings import Gradients
+from unravel.tables import LOG_NORM, NETWORK, SEED, Table, number, text, whole
 
-SAMPLED = ("network", "seed", "batch_norm", "batch", "length", "log10_norm")
-EXACT = (*SAMPLED, "cosine", "norm_ratio", "full_error")
+_KEYS = {
+    "network": NETWORK,
+    "seed": SEED,
+    "batch_norm": text("train", "eval"),
+    "batch": whole(1),
+    "length": whole(),
+}
+SAMPLED = Table(
+    {**_KEYS, "sample": whole(1), "log10_norm": LOG_NORM},
+    rows={"batch_norm": (), "batch": (1,), "length": (0,), "sample": (1,)},
+)
+EXACT = Table(
+    {
+        **_KEYS,
+        "log10_norm": LOG_NORM,
+        "cosine": number(-1.001, 1.001),
+        "norm_ratio": number(0),
+        "full_error": number(0),
+    },
+    rows={"batch_norm": (), "batch": (1,), "length": (0,)},
+)
 
 
 def _multiply_adds(asked: Gradients, size: Size) -> float:
     products = (asked.samples_per_length + 1) * (size.blocks + 1) / 2  # times the network's depth
     return 2 * asked.batches * asked.batch_size * size.forward * products  # BN in train and in eval mode
+
+
+def _sizes(asked: Gradients, blocks: int) -> dict[str, int]:
+    lengths = {"batch_norm": 2, "batch": asked.batches, "length": blocks + 1}
+    return {**lengths, "sample": asked.samples_per_length}
 
 
 STUDY = Study(
@@ -24,6 +49,7 @@ STUDY = Study(
         decides=lambda config, _: {
             "gradients": config.section("gradients").model_dump(mode="json", exclude={"network"})
         },
+        sizes=lambda config, network: _sizes(config.section("gradients"), config.networks[network].n_blocks),
         message="Measure the gradient of {network}, seed {seed}, by path length",
         cost=Cost(
             lambda config, size: _multiply_adds(config.section("gradients"), size),

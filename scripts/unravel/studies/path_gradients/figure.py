@@ -10,17 +10,22 @@ from unravel import tables
 from unravel.studies import style
 from unravel.studies.path_gradients import EXACT, SAMPLED
 from unravel.studies.path_gradients.values import DECAY, by_length, decay, mean_norms, summary
+from unravel.tables import number, whole
+
+_SAMPLED = SAMPLED.only("network", "seed", "batch_norm", "batch", "length", "log10_norm")
 
 
 def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
     """Draw measurements of one network: sampled and exact gradients, those of its untrained copies, and path counts."""
-    sampled = tables.read([path for path in inputs if path.name.endswith(".sampled.csv")], SAMPLED)
-    exact = tables.read([path for path in inputs if path.name.endswith(".exact.csv")], EXACT)
+    sampled = tables.read([path for path in inputs if path.name.endswith(".sampled.csv")], _SAMPLED)
+    exact = tables.read([path for path in inputs if path.name.endswith(".exact.csv")], EXACT.columns)
     counts = tables.read(
-        [path for path in inputs if path.parent.name == "paths"], ("deleted_blocks", "length", "paths")
+        [path for path in inputs if path.parent.name == "paths"],
+        {"deleted_blocks": whole(), "length": whole(), "paths": number(1)},
     )
     untrained = tables.read(
-        [path for path in inputs if path.parent.name == "untrained_gradients"], SAMPLED[:2] + SAMPLED[-2:]
+        [path for path in inputs if path.parent.name == "untrained_gradients"],
+        SAMPLED.only("network", "seed", "length", "log10_norm"),
     )
     paths = counts[counts.deleted_blocks == 0].set_index("length").paths.astype(float)
     table = by_length(sampled, exact, paths)

@@ -8,8 +8,9 @@ import pandas as pd
 
 from unravel import tables
 from unravel.studies import paper, style
+from unravel.studies.paths_left import TABLE
 
-COLUMNS = ("deleted_blocks", "length", "fraction_left")
+COLUMNS = TABLE.only("deleted_blocks", "length", "fraction_left")
 LINES = (("#0072B2", "-"), ("#D55E00", (0, (4, 1.5))), ("#009E73", (0, (1, 1))), ("#CC79A7", (0, (4, 1, 1, 1))))
 
 

@@ -4,16 +4,31 @@ from typing import TYPE_CHECKING
 
 from unravel.studies.base import Cost, Figure, Measurement, Size, Study
 from unravel.studies.random_deletion.settings import RandomDeletions
+from unravel.tables import MEASURED_ERROR, NETWORK, SEED, Table, whole
 
 if TYPE_CHECKING:
     from unravel.run import Config
 
-COLUMNS = ("network", "seed", "deleted_blocks", "draw", "test_images", "error_percent")
+TABLE = Table(
+    {
+        "network": NETWORK,
+        "seed": SEED,
+        "deleted_blocks": whole(),
+        "draw": whole(1),
+        **MEASURED_ERROR,
+    },
+    rows={"deleted_blocks": (1,), "draw": (1,)},
+    intact="deleted_blocks",
+)
 
 
 def _multiply_adds(config: "Config", size: Size) -> float:
     settings: RandomDeletions = config.section("random_deletions")
     return settings.tested("random_deletions", size.test) * size.forward * (settings.most * settings.draws + 1)
+
+
+def _sizes(asked: RandomDeletions) -> dict[str, int]:
+    return {"deleted_blocks": asked.most, "draw": asked.draws}
 
 
 STUDY = Study(
@@ -23,7 +38,7 @@ STUDY = Study(
     settings=RandomDeletions(),
     settings_title="Several deletions (section 4.2).",
     measurement=Measurement(
-        tables={"": COLUMNS},
+        tables={"": TABLE},
         networks=lambda config: config.section("random_deletions").networks,
         decides=lambda config, _: {
             "evaluation": config.evaluation.model_dump(mode="json"),
@@ -31,6 +46,7 @@ STUDY = Study(
                 mode="json", exclude={"networks"}, exclude_none=True
             ),
         },
+        sizes=lambda config, _: _sizes(config.section("random_deletions")),
         message="Measure random deletions of {network}, seed {seed}",
         cost=Cost(_multiply_adds, shared=0.49),
         lesions=True,

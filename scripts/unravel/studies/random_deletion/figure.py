@@ -9,8 +9,11 @@ from matplotlib.ticker import MaxNLocator
 from unravel import tables
 from unravel.studies import style
 from unravel.studies.paper import DELETIONS, in_proportion
-from unravel.studies.random_deletion import COLUMNS
+from unravel.studies.random_deletion import TABLE
 from unravel.studies.random_deletion.values import summary
+from unravel.tables import whole
+
+COLUMNS = TABLE.only("network", "seed", "deleted_blocks", "draw", "test_images", "error_percent")
 
 
 def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
@@ -42,7 +45,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
 
 def stated_number(counts: Sequence[Path]) -> dict[str, Any] | None:
     """The paper's number of deletions and its place among networks of one depth; None where that is not known."""
-    depths = {int(table.length.max()) for table in (tables.read([path], ("length",)) for path in counts)}
+    depths = {int(table.length.max()) for table in (tables.read([path], {"length": whole()}) for path in counts)}
     if len(depths) != 1:
         return None
     return {**DELETIONS, "place": in_proportion(DELETIONS["deleted_blocks"], *depths)}

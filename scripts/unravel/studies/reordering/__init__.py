@@ -4,16 +4,32 @@ from typing import TYPE_CHECKING
 
 from unravel.studies.base import Cost, Figure, Measurement, Size, Study
 from unravel.studies.reordering.settings import Reorderings
+from unravel.tables import MEASURED_ERROR, NETWORK, SEED, Table, number, whole
 
 if TYPE_CHECKING:
     from unravel.run import Config
 
-COLUMNS = ("network", "seed", "swaps", "draw", "kendall_tau", "test_images", "error_percent")
+TABLE = Table(
+    {
+        "network": NETWORK,
+        "seed": SEED,
+        "swaps": whole(),
+        "draw": whole(1),
+        "kendall_tau": number(-1, 1),
+        **MEASURED_ERROR,
+    },
+    rows={"swaps": (1,), "draw": (1,)},
+    intact="swaps",
+)
 
 
 def _multiply_adds(config: "Config", size: Size) -> float:
     settings: Reorderings = config.section("reorderings")
     return settings.tested("reorderings", size.test) * size.forward * (settings.most * settings.draws + 1)
+
+
+def _sizes(asked: Reorderings) -> dict[str, int]:
+    return {"swaps": asked.most, "draw": asked.draws}
 
 
 STUDY = Study(
@@ -23,7 +39,7 @@ STUDY = Study(
     settings=Reorderings(),
     settings_title="Swapped blocks (section 4.3).",
     measurement=Measurement(
-        tables={"": COLUMNS},
+        tables={"": TABLE},
         networks=lambda config: config.section("reorderings").networks,
         decides=lambda config, _: {
             "evaluation": config.evaluation.model_dump(mode="json"),
@@ -31,6 +47,7 @@ STUDY = Study(
                 mode="json", exclude={"networks"}, exclude_none=True
             ),
         },
+        sizes=lambda config, _: _sizes(config.section("reorderings")),
         message="Measure swapped blocks of {network}, seed {seed}",
         cost=Cost(_multiply_adds, shared=0.56),
         lesions=True,

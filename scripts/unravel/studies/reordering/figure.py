@@ -5,8 +5,10 @@ from pathlib import Path
 
 from unravel import tables
 from unravel.studies import style
-from unravel.studies.reordering import COLUMNS
+from unravel.studies.reordering import TABLE
 from unravel.studies.reordering.values import summary
+
+COLUMNS = TABLE.only("network", "seed", "swaps", "draw", "kendall_tau", "test_images", "error_percent")
 
 
 def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:

@@ -9,15 +9,13 @@ from unravel import tables
 from unravel.statistics import Interval
 from unravel.studies import style
 from unravel.studies.paper import TEST_ERRORS
-from unravel.studies.short_training import COLUMNS
+from unravel.studies.short_training import CONVENTIONS, TABLE
 from unravel.studies.short_training.values import summary, test_errors
-
-CONVENTIONS = ("scaled", "unscaled", "recomputed")  # in the order of the rows
 
 
 def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
     """Draw measurements/predictions tables of any networks and seeds."""
-    predictions = tables.read(inputs, COLUMNS)
+    predictions = tables.read(inputs, TABLE.columns)
     errors, values = test_errors(predictions), summary(predictions)
     marks = style.marks(errors.network)
     rows = [(name, how) for name, found in values["networks"].items() for how in CONVENTIONS if how in found]

@@ -2,16 +2,19 @@
 
 from unravel.studies.base import Cost, Figure, Measurement, Study
 from unravel.studies.single_deletion.settings import Deletions
+from unravel.tables import FLAG, MEASURED_ERROR, NETWORK, PERCENT, SEED, Table, whole
 
-COLUMNS = (
-    "network",
-    "seed",
-    "deleted_position",
-    "downsampling",
-    "wrong_images",
-    "test_images",
-    "error_percent",
-    "chance_error_percent",
+TABLE = Table(
+    {
+        "network": NETWORK,
+        "seed": SEED,
+        "deleted_position": whole(),
+        "downsampling": FLAG,
+        **MEASURED_ERROR,
+        "chance_error_percent": PERCENT,
+    },
+    rows={"deleted_position": (1, 2)},  # a plain network's first layer is no block
+    intact="deleted_position",
 )
 
 STUDY = Study(
@@ -21,9 +24,10 @@ STUDY = Study(
     settings=Deletions(),
     settings_title="Single deletions (paper, section 4.1).",
     measurement=Measurement(
-        tables={"": COLUMNS},
+        tables={"": TABLE},
         networks=lambda config: config.section("deletions").shown,
         decides=lambda config, _: {"evaluation": config.evaluation.model_dump(mode="json")},
+        sizes=lambda config, network: {"deleted_position": config.networks[network].n_blocks},
         message="Measure single deletions of {network}, seed {seed}",
         cost=Cost(lambda config, size: size.test * size.forward * (size.blocks + 1), shared=0.52),
         lesions=True,

@@ -11,13 +11,13 @@ from unravel import tables
 from unravel.statistics import increase_after_deletion
 from unravel.studies import style
 from unravel.studies.paper import VGG_ERROR
-from unravel.studies.single_deletion import COLUMNS
+from unravel.studies.single_deletion import TABLE
 from unravel.studies.single_deletion.values import summary
 
 
 def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
     """Draw measurements/deletions tables of any networks and seeds."""
-    table = tables.read(inputs, COLUMNS)
+    table = tables.read(inputs, TABLE.columns)
     deleted = increase_after_deletion(table)
     marks = style.marks(table.network)
     with style.axes(height=3.4) as (figure, panel):
@@ -37,7 +37,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
         figure.legend(loc="outside upper center", ncols=3)
         style.note_run(figure, scale)
         values = {**summary(deleted), "stated_vgg_error_percent": VGG_ERROR if layers else None}
-        return style.Drawing(figure, deleted[[*COLUMNS, "increase_points"]], values)
+        return style.Drawing(figure, deleted[[*TABLE.columns, "increase_points"]], values)
 
 
 def _draw_network(panel: Axes, network: str, rows: pd.DataFrame, mark: style.Mark) -> None:

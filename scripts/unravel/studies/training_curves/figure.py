@@ -8,8 +8,9 @@ import pandas as pd
 from unravel import tables
 from unravel.statistics import mean_interval
 from unravel.studies import style
+from unravel.studies.training_curves import TABLE
 
-COLUMNS = ("epoch", "train_loss", "test_error_percent")
+COLUMNS = TABLE.only("epoch", "train_loss", "test_error_percent")
 PANELS = (("A", "train_loss", "training loss, nats per image"), ("B", "test_error_percent", "test error, percent"))
 
 

@@ -1,6 +1,7 @@
 """Figure 1: a residual network of three blocks, unraveled into all its paths."""
 
 from unravel.studies.base import Figure, Measurement, Study
+from unravel.tables import FLAG, NETWORK, Table, text, whole
 
 BLOCKS = 3  # of the networks that the paper's Figures 1 and 2 draw, whatever the run's own are
 CASES: dict[str, dict[str, object]] = {
@@ -9,16 +10,20 @@ CASES: dict[str, dict[str, object]] = {
     "plain-without-block-2": {"network": "plain", "blocks": BLOCKS, "deleted": [2]},
 }
 
-COLUMNS = ("network", "deleted", "path", "branches", "length", "left")
+TABLE = Table(
+    {"network": NETWORK, "deleted": text(), "path": text(), "branches": text(), "length": whole(), "left": FLAG},
+    rows={"path": ()},
+)
 
 STUDY = Study(
     order=30,
     key="single_paths",
     title="The idea in one picture",
     measurement=Measurement(
-        tables={"": COLUMNS},
+        tables={"": TABLE},
         networks=lambda _: list(CASES),
         decides=lambda _, case: CASES[case],
+        sizes=lambda _, case: {"path": 2**BLOCKS if case.startswith("residual") else 1},
         message="List the paths of a small network, {network}",
         trained=False,
     ),

@@ -13,7 +13,7 @@ from matplotlib.path import Path as Polyline
 from unravel import tables
 from unravel.files import InputError
 from unravel.studies import style
-from unravel.studies.unraveled_view import COLUMNS
+from unravel.studies.unraveled_view import TABLE
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#9C18FC")  # of f1, f2 and so on
 
@@ -77,7 +77,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
     `inputs` are measurements/single_paths tables, all with the same blocks deleted. They hold nothing of a run's data,
     so the figure does not say which run it belongs to.
     """
-    table = tables.read(inputs, COLUMNS)
+    table = tables.read(inputs, TABLE.columns)
     networks = {str(name): paths for name, paths in table.groupby("network")}
     deleted = [block for block, bit in enumerate(table.deleted[0], 1) if bit == "1"]
     if "residual" not in networks:
