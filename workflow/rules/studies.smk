@@ -120,7 +120,7 @@ for slug, (study, figure) in FIGURES.items():
         resources:
             **DRAWING,
         params:
-            config=RESOLVED,
+            config=resolved_config,
             scale=CONFIG.scale,
             about=f"{figure.label}. {figure.title}. {figure.note}",
         message:
