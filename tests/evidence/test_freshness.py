@@ -65,7 +65,7 @@ def test_a_changed_byte_of_a_checkpoint_makes_exactly_what_rests_on_it_stale():
 
 
 def test_a_changed_key_is_named_with_both_values_and_touches_only_what_rests_on_it():
-    networks = CONFIG["networks"] | {"vgg": {"architecture": "vgg", "layers_per_stage": [2], "channels": 8}}
+    networks = CONFIG["networks"] | {"vgg": {"architecture": "vgg", "layers_per_stage": [3], "channels": 8}}
     found = assess(networks=networks)
     assert unfresh(found) == {SINGLE, CLAIMS, VGG}
     assert found[VGG].reasons == ("config/tiny.yaml: networks.vgg.channels was 128, is 8",)
@@ -246,3 +246,24 @@ def snakemake_rules():
     """The names of the workflow's rules, as Snakemake says them."""
     command = [sys.executable, "-m", "snakemake", "--list-rules", "--configfile", "config/config.yaml"]
     return subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=True).stdout.split()
+
+
+def verdict_states():
+    checkout = freshness.Checkout(parse_config(CONFIG), "config/tiny.yaml")
+    rests_on = {"delete-vgg": ("deletions",), "binomial": ()}
+    return freshness.verdicts(RUN, read_records(RUN / "jobs"), checkout, rests_on)
+
+
+def test_a_verdict_has_the_state_of_the_tables_that_it_rests_on():
+    assert verdict_states() == {"delete-vgg": "fresh", "binomial": "fresh"}
+    path = RUN / "measurements/deletions/vgg-seed1.csv"
+    write(path, path.read_text().replace("90", "91"))
+    assert verdict_states() == {"delete-vgg": "stale", "binomial": "fresh"}
+
+
+def test_a_table_that_somebody_put_there_is_of_unknown_source_and_so_is_what_rests_on_it():
+    (RUN / "jobs/measurements/deletions/vgg-seed1.json").unlink()
+    assert verdict_states()["delete-vgg"] == "unknown source"
+    found = assess()
+    assert found[CLAIMS].reasons == (f"{RUN}/measurements/deletions/vgg-seed1.csv: has no job record",)
+    assert {found[CLAIMS].state, found[SINGLE].state} == {"unknown source"}

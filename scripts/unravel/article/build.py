@@ -106,6 +106,7 @@ def write(run: Path, source: Path) -> str:
         records=records,
         pipeline=graphs.graph(records, records, graphs.by_script) if records else None,
         freshness=freshness.summary(run, records, checkout),
+        evidence=freshness.verdicts(run, records, checkout, {claim.id: claims.rests_on(claim) for claim in judged}),
         seal=sealed,
         drift=freshness.drift(records, checkout),
         checks=found_checks,

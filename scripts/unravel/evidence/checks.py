@@ -4,6 +4,7 @@ A run with a failed check has its report, whose first line says so; `make verify
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,12 +16,13 @@ import pandas as pd
 from unravel import tables
 from unravel.data.preparation import Manifest, read_manifest
 from unravel.evidence.lineage import read_records
-from unravel.files import InputError
+from unravel.files import InputError, read_bytes
 from unravel.run import Config, read_config
 from unravel.studies.base import RandomLesions
 from unravel.studies.expected import expected
 from unravel.tables import Table
 
+WRITTEN = 1e-6  # percent: a history has ten digits
 SUM_ERROR = 1e-5  # relative: what fp32 leaves of a sum over all paths
 # Share of test images whose class may come out otherwise on another machine or in larger batches, where one training
 # and one measurement differ by their roundings alone; of 12 networks in results/cifar10-short, in bf16, at most 0.001.
@@ -163,6 +165,28 @@ def _recorded_errors(run: _Run) -> Outcome:
     return (True, said) if compared else (None, "nothing to compare yet")
 
 
+def _same_facts(run: _Run) -> Outcome:
+    """What stands in a job's record, on the checkpoint's card and in its history."""
+    compared = 0
+    for network in run.config.networks:
+        for seed in run.config.seeds:
+            path = run.folder / "checkpoints" / network / f"seed{seed}.safetensors"
+            record = run.records.get(f"checkpoints/{network}/seed{seed}")
+            if record is None or not path.is_file():
+                continue
+            card, epochs = read_card(path), run.tables.get(path.with_suffix(".history.csv"))
+            errors = [record["facts"]["test_error_percent"], card["test_error_percent"]]
+            if epochs is not None:
+                errors.append(float(epochs.test_error_percent.iloc[-1]))
+            if max(errors) - min(errors) > WRITTEN:
+                said = " and ".join(f"{error:.6g}%" for error in errors)
+                return False, f"{path}: the test error in its job's record, on its card and in its history is {said}"
+            if (card["name"], card["seed"], card["dataset_sha256"]) != (network, seed, run.manifest.identity):
+                return False, f"{path}: its card is that of {card['name']}, seed {card['seed']}, or of other images"
+            compared += 1
+    return (True, f"{compared} checkpoints") if compared else (None, "there is no checkpoint yet")
+
+
 def _sums_over_paths(run: _Run) -> Outcome:
     errors = [float(content.full_error.max()) for _, content in run.having("full_error")]
     if not errors:
@@ -189,11 +213,25 @@ def _seeds_differ(run: _Run) -> Outcome:
 
 def weights_sha256(path: Path) -> str:
     """SHA-256 of a safetensors file but for its header, which names the seed. Raises InputError if it is none."""
-    content = path.read_bytes()
+    return hashlib.sha256(_parts(path)[1]).hexdigest()
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """What a checkpoint says of itself, read without torch. Raises InputError if it says nothing."""
+    try:
+        card: dict[str, Any] = json.loads(json.loads(_parts(path)[0])["__metadata__"]["unravel"])
+        return {key: card[key] for key in ("name", "seed", "dataset_sha256", "test_error_percent")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: its card cannot be read ({error}); delete it and train again") from error
+
+
+def _parts(path: Path) -> tuple[bytes, bytes]:
+    """Header and tensors of a safetensors file."""
+    content = read_bytes(path, "train it again")
     header = 8 + int.from_bytes(content[:8], "little")
     if not 8 < header <= len(content):
         raise InputError(f"{path}: is no safetensors file; delete it and train again")
-    return hashlib.sha256(content[header:]).hexdigest()
+    return content[8:header], content[header:]
 
 
 CHECKS: dict[str, Callable[[_Run], Outcome]] = {
@@ -201,6 +239,7 @@ CHECKS: dict[str, Callable[[_Run], Outcome]] = {
     "No test image is a training image": _disjoint,
     "All test images are evaluated": _all_test_images,
     "With nothing deleted, the error is that of training": _recorded_errors,
+    "Records, cards and histories say the same": _same_facts,
     "Sums over paths are full gradients": _sums_over_paths,
     "No two trained networks are equal": _seeds_differ,
 }

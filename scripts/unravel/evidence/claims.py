@@ -172,6 +172,11 @@ def statistics() -> dict[str, Statistic]:
     return found
 
 
+def rests_on(claim: Claim) -> tuple[str, ...]:
+    """The keys of the studies whose tables decide a claim."""
+    return () if claim.statistic is None else statistics()[claim.statistic].studies
+
+
 def evidence_of(run: Path, config: Config) -> Evidence:
     """What a run's claims are decided by."""
     networks: dict[str, Sequence[str]] = {}

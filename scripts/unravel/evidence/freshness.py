@@ -195,22 +195,57 @@ def _result(run: Path, name: str, records: Records, checkout: Checkout) -> Fresh
         if not target.exists():
             return Freshness(name, "missing", (f"{target}: is missing",), command)
         return Freshness(name, "unknown source", (f"{target}: has no job record",), f"{command} --force")
-    made_here = {job: record for job, record in records.items() if job not in checkout.sealed}
-    reasons = [*_changed_outputs(records[name]["outputs"], checkout), *_reasons(name, made_here, checkout)]
-    for file in lineage.trace(records[name], made_here):
+    reasons = [
+        *_changed_outputs(records[name]["outputs"], checkout),
+        *_reasons(name, _made_here(records, checkout), checkout),
+        *_of_sources(run, records[name], records, checkout),
+        *_not_asked_for(name, records, checkout),
+    ]
+    if not reasons:
+        return Freshness(name, "fresh")
+    redo = tuple(sorted({reason.redo or str(target) for reason in reasons if reason.redo is not None}))
+    texts = tuple(dict.fromkeys(reason.text for reason in reasons))
+    return Freshness(name, _worst(reasons), texts, command + _forced(redo), redo)
+
+
+def verdicts(
+    run: Path, records: Records, checkout: Checkout, rests_on: Mapping[str, Sequence[str]]
+) -> dict[str, State]:
+    """The state of each verdict's evidence, by the claim's name: of the tables of the studies that it rests on.
+
+    rests_on: the keys of these studies, by the claim.
+    """
+    inputs = records["claims"]["inputs"] if "claims" in records else {}
+    found: dict[str, State] = {}
+    for claim, keys in rests_on.items():
+        folders = [run / "measurements" / key for key in keys]
+        tables = {path: used for path, used in inputs.items() if any(Path(path).is_relative_to(it) for it in folders)}
+        found[claim] = _worst(_of_sources(run, {"inputs": tables}, records, checkout))
+    return found
+
+
+def _worst(reasons: Iterable[Reason]) -> State:
+    states: set[State] = {reason.state for reason in reasons}
+    worst: tuple[State, ...] = ("missing", "stale", "unknown source")
+    return next((state for state in worst if state in states), "fresh")
+
+
+def _made_here(records: Records, checkout: Checkout) -> Records:
+    """The jobs that are no longer to be taken as given."""
+    return {job: record for job, record in records.items() if job not in checkout.sealed}
+
+
+def _of_sources(run: Path, record: Record, records: Records, checkout: Checkout) -> list[Reason]:
+    """Why what a job rests on is not what it was, or is not known."""
+    made_here = _made_here(records, checkout)
+    reasons = []
+    for file in lineage.trace(record, made_here):
         if file["maker"] is None:
-            reasons += _given(file, checkout)
+            reasons += _given(run, file, records, checkout)
         else:  # of a job's outputs, only this one counts here
             reasons += [_of_source(reason) for reason in _changed_outputs({file["path"]: file}, checkout)]
             reasons += _reasons(file["maker"], made_here, checkout)
-    reasons += _not_asked_for(name, records, checkout)
-    if not reasons:
-        return Freshness(name, "fresh")
-    states: set[State] = {reason.state for reason in reasons}
-    worst = next(state for state in ("missing", "stale", "unknown source") if state in states)
-    redo = tuple(sorted({reason.redo or str(target) for reason in reasons if reason.redo is not None}))
-    texts = tuple(dict.fromkeys(reason.text for reason in reasons))
-    return Freshness(name, worst, texts, command + _forced(redo), redo)
+    return reasons
 
 
 def _forced(redo: tuple[str, ...]) -> str:
@@ -260,12 +295,17 @@ def _changed_inputs(record: Record, records: Records) -> list[Reason]:
     ]
 
 
-def _given(path: Mapping[str, Any], checkout: Checkout) -> list[Reason]:
-    """Inputs that no job made: code, criteria, raw data."""
-    present = checkout.hash(Path(path["path"]))
+def _given(run: Path, file: Mapping[str, Any], records: Records, checkout: Checkout) -> list[Reason]:
+    """Inputs that no job made: code, criteria, raw data, what is sealed, and results that somebody put there."""
+    path = Path(file["path"])
+    present = checkout.hash(path)
     if present is None:
-        return [Reason("stale", f"{path['path']}: is missing")]
-    return [] if present == path["sha256"] else [Reason("stale", f"{path['path']} changed since")]
+        return [Reason("stale", f"{path}: is missing")]
+    if present != file["sha256"]:
+        return [Reason("stale", f"{path} changed since")]
+    if path.is_relative_to(run) and str(path) not in lineage.makers(records):
+        return [Reason("unknown source", f"{path}: has no job record")]
+    return []
 
 
 def _changed_settings(name: str, record: Record, checkout: Checkout) -> list[Reason]:
@@ -338,10 +378,11 @@ def _not_asked_for(name: str, records: Records, checkout: Checkout) -> list[Reas
     if not name.startswith("figures/") and name != "claims":
         return []
     made_by, reasons = lineage.makers(records), []
+    brought = [path for path in records[name]["inputs"] if "/measurements/" in path and path not in made_by]
     inputs = {made_by[input] for input in records[name]["inputs"] if input in made_by}
     present = {made.network for made in (maker(job, config) for job in inputs) if made and made.network}
     wanted = set(shown(config).get(name, ()))
-    if present != wanted and wanted:
+    if present != wanted and wanted and not brought:  # no record tells of which network a brought table is
         reasons.append(Reason("stale", f"{path}: networks shown were {_list(present)}, are {_list(wanted)}"))
     jobs = {file["maker"] for file in lineage.trace(records[name], records)} - {None}
     seeds = {records[job]["seed"] for job in jobs} - {None}
