@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from safetensors.numpy import save_file
 
 from unravel import tables
+from unravel.data.preparation import Manifest
 from unravel.evidence import claims, freshness, lineage, provenance, records
 from unravel.evidence.lineage import read_records
 from unravel.files import sha256
@@ -108,7 +111,8 @@ def write_jobs(settings, monkeypatch):
         checkpoint, history = (RUN / f"checkpoints/{network}/seed1.{end}" for end in ("safetensors", "history.csv"))
         job(
             f"checkpoints/{network}/seed1", ["train", "--network", network], [manifest],
-            {checkpoint: f"weights of {network}", history: "epoch\n1\n"}, settings.training_part(network),
+            {checkpoint: lambda path, name=network: write_checkpoint(path, name), history: write_history},
+            settings.training_part(network),
             ["train", "unravel/training/loop"], 1, {"test_error_percent": 5.0},
         )  # fmt: skip
         table = pd.DataFrame({"error_percent": [5.0, *(5.0 + increase for increase in increases)]})
@@ -135,6 +139,23 @@ def write_jobs(settings, monkeypatch):
         )  # fmt: skip
     verdicts = claims.judge(claims.read(Path(CRITERIA)), claims.evidence_of(RUN, settings))
     job("claims", ["judge_claims"], [CRITERIA, *measured], {RUN / "claims.json": json.dumps(verdicts)}, {})
+
+
+def write_checkpoint(path, network):
+    """A file as trainings write it, with a card that says the least and no network in it."""
+    card = {"name": network, "seed": 1, "test_error_percent": 5.0}
+    card["dataset_sha256"] = Manifest.model_validate(MANIFEST).identity
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    save_file(
+        {"weights": np.frombuffer(network.encode().ljust(8), np.uint8)}, path, metadata={"unravel": json.dumps(card)}
+    )
+
+
+def write_history(path):
+    """A history of all epochs, at one and the same error."""
+    epochs = np.arange(1, parse_config(CONFIG).training.epochs + 1)
+    same = {"learning_rate": 0.1, "train_loss": 0.1, "train_error_percent": 5.0, "test_error_percent": 5.0}
+    tables.write(path, pd.DataFrame({"epoch": epochs, "step": 10 * epochs}).assign(**same))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from unravel.files import InputError, atomic
+from unravel.files import InputError, atomic, regular
 
 NUMBER_FORMAT = "%.10g"
 ROUNDING = 1e-9  # relative: what the format above leaves of a number, and more
@@ -142,7 +142,8 @@ def _read(path: Path | str, columns: Mapping[str, Column]) -> pd.DataFrame:
     texts = {name: str for name, column in columns.items() if column.kind == "text"}
     try:
         # Only an empty cell is missing: a network may be called null.
-        table = pd.read_csv(path, dtype=TEXT | texts, keep_default_na=False, na_values=[""], low_memory=False)
+        file = regular(path, AGAIN)
+        table = pd.read_csv(file, dtype=TEXT | texts, keep_default_na=False, na_values=[""], low_memory=False)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: cannot be read as a table ({reason}); {AGAIN}") from error

@@ -14,6 +14,7 @@ from pathlib import Path
 import jinja2
 import pytest
 from article_helpers import CLASSES, NOTE, ROOT, RUN, dangling, figures, ids, parse, run_script
+from run_helpers import changed_record
 
 from unravel.article import build, pages
 from unravel.evidence import lineage, seal
@@ -232,9 +233,8 @@ def test_the_masthead_says_what_the_records_say(folder, page):
 def test_uncommitted_changes_are_flagged_at_the_top(folder, tmp_path, dirty):
     run = shutil.copytree(RUN, tmp_path / "tiny")
     for path in (run / "jobs").rglob("*.json"):
-        record = json.loads(path.read_text())
-        record["code"] = {"commit": "0123456789abcdef", "dirty": dirty and path.name == "claims.json"}
-        path.write_text(json.dumps(record))
+        with changed_record(path) as record:
+            record["code"] = {"commit": "0123456789abcdef", "dirty": dirty and path.name == "claims.json"}
     header = parse(build.write(run, ROOT / "report")).all("header")[0].text
     assert "commit 0123456789ab" in header
     assert ("uncommitted changes" in header) == dirty

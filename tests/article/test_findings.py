@@ -111,7 +111,11 @@ def context(values, sign, verdict, settings=SETTINGS):
     value = Interval(2.0 - sign, 0.5, 3.5, 3)
     judged = [
         Judged(
-            **one.model_dump(), verdict=verdict, crossed=[], values=dict.fromkeys(one.shown, value), per_seed=[{}] * 3
+            **one.model_dump(),
+            verdict=verdict,
+            crossed=[],
+            values=dict.fromkeys(one.shown, value),
+            per_seed=[dict.fromkeys(one.shown, value.mean)] * 3,
         )
         for one in stated
     ]

@@ -4,9 +4,9 @@ import json
 import shutil
 
 import pytest
-from run_helpers import CONFIG, MADE, ROOT, RUN, make_run, write
+from run_helpers import CONFIG, MADE, ROOT, RUN, changed_record, make_run, take_the_place, write
 
-from unravel.evidence import freshness, lineage, provenance, records, seal
+from unravel.evidence import freshness, lineage, provenance, seal
 from unravel.evidence.verification import sealed_files
 from unravel.files import InputError, sha256
 from unravel.run import parse_config
@@ -27,9 +27,7 @@ def finished(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def run(finished, tmp_path, monkeypatch):
     """A copy of it, as the working directory and in the place of this repository."""
-    monkeypatch.chdir(shutil.copytree(finished, tmp_path / "copy"))
-    for module in (records, provenance, freshness):
-        monkeypatch.setattr(module, "REPOSITORY", tmp_path / "copy")
+    take_the_place(shutil.copytree(finished, tmp_path / "copy"), monkeypatch)
 
 
 @pytest.fixture
@@ -83,7 +81,7 @@ def test_it_names_what_the_report_rests_on_and_nothing_that_is_drawn_from_that(s
 )
 def test_a_sealed_file_that_is_missing_or_changed_is_named_and_wrong(sealed, path):
     assert sealed_files(RUN) == []
-    write(RUN / path, (RUN / path).read_text() + " ")
+    (RUN / path).write_bytes((RUN / path).read_bytes() + b" ")
     with pytest.raises(InputError, match=f"{RUN / path}: is not the file that was sealed .*; to fix it, restore it"):
         sealed.require_intact(RUN)
     assert len(sealed_files(RUN)) == 1
@@ -183,9 +181,9 @@ def test_sealing_again_adds_what_was_measured_beside_and_keeps_the_rest(call, se
     assert seal.make(RUN) == sealed
     table, record = RUN / "measurements/deletions/other-seed1.csv", RUN / "jobs/measurements/deletions/other-seed1.json"
     write(table, (RUN / "measurements/deletions/vgg-seed1.csv").read_text())
-    told = json.loads((RUN / "jobs/measurements/deletions/vgg-seed1.json").read_text())
-    (made,) = told["outputs"].values()
-    write(record, json.dumps({**told, "outputs": {str(table): made}}))
+    shutil.copy(RUN / "jobs/measurements/deletions/vgg-seed1.json", record)
+    with changed_record(record) as told:
+        told["outputs"] = {str(table): made for made in told["outputs"].values()}
     write(RUN / "provenance.json", provenance.to_json(provenance.build(RUN)))
     call()
     added = {str(path.relative_to(RUN)): sha256(path) for path in (table, record)}

@@ -7,7 +7,7 @@ import shutil
 from contextlib import suppress
 
 import pytest
-from run_helpers import CONFIG, ROOT, RUN, make_run, write
+from run_helpers import CONFIG, ROOT, RUN, changed_record, make_run, write
 
 from unravel.article import comparison, overview
 from unravel.evidence import claims, crate, freshness, provenance, verification
@@ -273,6 +273,6 @@ def test_a_crate_describes_no_file_outside_of_its_folder():
 
 def test_jobs_that_rest_on_each_other_are_no_run():
     path = RUN / "jobs/checkpoints/vgg/seed1.json"
-    record = json.loads(path.read_text())
-    write(path, json.dumps(record | {"inputs": {**record["inputs"], **record["outputs"]}}))
+    with changed_record(path) as record:
+        record["inputs"] |= record["outputs"]
     assert "these jobs rest on each other: checkpoints/vgg/seed1" in wrong()["recorded files"][0]

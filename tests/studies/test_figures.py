@@ -111,14 +111,6 @@ def test_images_of_any_number_of_channels_are_shown(tmp_path, shape):
     assert (tmp_path / "figure.svg").read_text().count("<image") == 2
 
 
-def test_a_class_without_training_images_has_an_empty_row(tmp_path):
-    paths = prepared_data(tmp_path, classes=("ant", "bee", "cat"), labels=[0, 0, 2])
-    draw("class_overview", paths, tmp_path / "figure.svg")
-    svg = (tmp_path / "figure.svg").read_text()
-    assert svg.count("<image") == 2
-    assert ">bee<" in svg
-
-
 @pytest.mark.parametrize("study", ["single_deletion", "training_curves"])
 def test_a_table_without_a_needed_column_or_without_rows_is_named(inputs, tmp_path, study):
     good = inputs[study][0]

@@ -93,7 +93,7 @@ def test_a_checkpoint_whose_weights_are_no_numbers_is_refused(make_network, tmp_
         checkpoints.load(path)
 
 
-@pytest.mark.parametrize(("card", "said"), [("{", "its description is not JSON"), ("[]", "the network it describes")])
+@pytest.mark.parametrize(("card", "said"), [("{", "not a whole safetensors file"), ("[]", "it lacks the description")])
 def test_a_description_that_is_none_is_refused(tmp_path, card, said):
     path = tmp_path / "seed1.safetensors"
     save_file({"weight": torch.zeros(2)}, path, metadata={"unravel": card})
