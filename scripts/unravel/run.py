@@ -142,6 +142,8 @@ def _line(error: Any, raw: Mapping[str, Any]) -> str:
             path.append(cut(str(part)))
     where = ".".join(path) or "top level"
     message = cut(error["msg"].removeprefix("Value error, "), 500)
+    if error["type"] == "union_tag_not_found":
+        message = f"lacks the key {error['ctx']['discriminator']}, which says what it is"
     value = (
         "" if error["type"] in ("missing", "unknown_key", "value_error") else f" (given: {cut(repr(error['input']))})"
     )

@@ -33,6 +33,7 @@ import article_helpers
 import torch
 from article_helpers import RUN, run_script
 
+from unravel.evidence import claims
 from unravel.evidence.lineage import read_records
 from unravel.files import InputError, sha256
 from unravel.run import read_config
@@ -360,6 +361,7 @@ OUTCOMES = ("told", "unharmed", "wrong", "trace", "hang")
 def campaign(folder: Path, seed: int, damages: int, kills: int, configs: int) -> list[tuple[str, str, str, str]]:
     """Every try as (fault, file, outcome, message). The same seed makes the same damages."""
     torch.set_num_threads(1)  # so that a copy of this process can go on
+    claims.SAMPLES = article_helpers.SAMPLES  # as the run was judged
     draw = random.Random(seed)
     return [
         *damage(folder, damages, draw),

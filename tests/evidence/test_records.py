@@ -129,6 +129,15 @@ def test_an_input_that_no_job_made_is_accepted():
     next_job()
 
 
+def test_a_job_does_not_make_what_is_sealed(folder):
+    Path("seal.json").write_text('{"files": {"output.csv": ""}}')
+    with pytest.raises(InputError, match=r"^output\.csv: is sealed by seal\.json, .*; choose another output$"):
+        run_job()
+    assert not Path("output.csv").exists()
+    Path("seal.json").write_text('{"files": {"other.csv": ""}}')
+    run_job()
+
+
 @pytest.mark.parametrize("place", range(0, 100, 9))
 def test_a_record_with_a_flipped_bit_is_refused(folder, place):
     """Wherever it is: in what the record says, in its keys, in its digest, or in what makes it JSON."""

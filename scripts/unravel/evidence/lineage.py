@@ -144,6 +144,14 @@ def require_as_made(found: Mapping[str, str], records: Records, run: Path) -> No
             )
 
 
+def require_unsealed(outputs: Iterable[str], run: Path) -> None:
+    """Check that a job makes nothing that `seal.json` in its run's folder names. Raises InputError if it does."""
+    path = run / "seal.json"
+    sealed = {str(run / name) for name in read_json(path).get("files", ())} if path.exists() else set()
+    if again := sorted(sealed & set(outputs)):
+        raise InputError(f"{again[0]}: is sealed by {path}, so that no job makes it again; choose another output")
+
+
 def find(records: Records, name: str) -> dict[str, Any]:
     """A job's record. Raises InputError if there is none."""
     if name not in records:

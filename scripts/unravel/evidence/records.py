@@ -32,7 +32,8 @@ PACKAGES = (
 )
 # Code that decides no result.
 UNDECIDING = (
-    *(f"scripts/unravel/{name}" for name in ("files.py", "run.py", "config/", "cluster/", "evidence/records.py")),
+    *(f"scripts/unravel/{name}" for name in ("files.py", "run.py", "config/", "cluster/")),
+    *(f"scripts/unravel/evidence/{name}.py" for name in ("records", "lineage")),
     "scripts/unravel/records.py",  # where it was when the oldest published records were written
     "scripts/unravel/studies/__init__.py",
     "scripts/unravel/studies/base.py",
@@ -56,11 +57,13 @@ def job(
     Yields a dictionary for facts only the job knows (images per second, epochs resumed); it is stored as `facts`.
     Inputs and outputs are stored with their SHA-256 and size; nothing names the user or the host. Inputs that are there
     when the block begins are hashed then, as they are about to be read; a job may name more of them until it ends.
-    Raises InputError if an input is not the file that another job of this run made, or is another one at the end.
+    Raises InputError if an input is not the file that another job of this run made or is another one at the end, or if an
+    output is sealed.
     """
     facts: dict[str, Any] = {}
     read = {str(path): describe(path) for path in inputs if Path(path).is_file()}
     if jobs := next((folder for folder in Path(record).parents if folder.name == "jobs"), None):
+        lineage.require_unsealed(map(str, outputs), jobs.parent)
         hashes = {path: file["sha256"] for path, file in read.items()}
         lineage.require_as_made(hashes, lineage.read_records(jobs), jobs.parent)
     modules = loaded_modules()
