@@ -57,8 +57,8 @@ def job(
     Yields a dictionary for facts only the job knows (images per second, epochs resumed); it is stored as `facts`.
     Inputs and outputs are stored with their SHA-256 and size; nothing names the user or the host. Inputs that are there
     when the block begins are hashed then, as they are about to be read; a job may name more of them until it ends.
-    Raises InputError if an input is not the file that another job of this run made or is another one at the end, or if an
-    output is sealed.
+    Raises InputError if an input is not the file that another job of this run made, or is another one at the end, or
+    if an output is sealed.
     """
     facts: dict[str, Any] = {}
     read = {str(path): describe(path) for path in inputs if Path(path).is_file()}
