@@ -18,7 +18,7 @@ READ = run=$$(python scripts/check_call.py --config="$$CONFIG" $(if $(filter fig
 NAME = run=$$(python scripts/check_call.py --config="$$CONFIG" --run="$$RUN")
 
 .DEFAULT_GOAL := help
-.PHONY: help plan prefetch report figure seal reference status verify diff index test mutants lint format clean
+.PHONY: help plan prefetch report figure seal reference status verify diff index test mutants campaign lint format clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -62,6 +62,9 @@ test: lint  ## check everything: format, lint, types, unit tests, and the whole 
 
 mutants: $(INSTALLED)  ## list changes of the code that no test notices, which takes hours: MODULE=statistics
 	@for module in $$MODULE; do bash tests/mutants.sh "$$module" || exit; done
+
+campaign: $(INSTALLED)  ## damage a run's files 1,000 times, kill 100 trainings, spoil 500 configs: hours
+	PYTHONPATH=scripts:tests python tests/campaign/faults.py
 
 lint: $(INSTALLED)  ## check format, lint and types
 	ruff format --check --quiet
