@@ -19,6 +19,7 @@ from unravel.config import ImageNet
 from unravel.data.preparation import prepare
 from unravel.files import run_command_line
 from unravel.networks import named
+from unravel.studies import MEASURED
 from unravel.training import checkpoints
 
 MODEL = "resnetv2_18.ra4_e3600_r224_in1k"
@@ -82,7 +83,7 @@ def test_the_checkpoint_computes_what_the_librarys_network_does_and_lesions_are_
     with torch.inference_mode():
         torch.testing.assert_close(network(images), weights()(images), rtol=1e-5, atol=1e-5)
     fetch.run(measure.main, "--study=deletions", f"--outputs={fetch.folder / 'table.csv'}")
-    table = tables.read([fetch.folder / "table.csv"], ["deleted_position", "downsampling", "error_percent"])
+    table = tables.read([fetch.folder / "table.csv"], MEASURED["deletions"].measurement.tables[""].columns)
     assert table.deleted_position.tolist() == list(range(9))
     assert table.deleted_position[table.downsampling].tolist() == [3, 5, 7]
     assert table.error_percent[0] == pytest.approx(card.test_error_percent)
