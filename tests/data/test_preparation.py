@@ -85,6 +85,7 @@ def test_the_manifest_tells_what_the_data_is(manifest: Path) -> None:
             }
             for split in ("train", "test")
         },
+        "identical": {"in_both": 0, "in_train": 0, "in_test": 0},
         "inputs": {
             str(source / name): hashlib.sha256((source / name).read_bytes()).hexdigest()
             for name in ("train.npz", "test.npz")
