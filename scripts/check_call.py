@@ -31,7 +31,7 @@ def run_of(config: Path) -> str:
     run = read_config(config).run
     if (
         config.name == "config.yaml"
-        and config.absolute().parts[-3] == "results"
+        and config.absolute().parent.parent.name == "results"
         and config.absolute().parent.name != run
     ):
         raise InputError(f"{config}: is the config of run {run}; give the folder that name, or mend the key")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from unravel.evidence import records
 from unravel.files import run_command_line
+from unravel.resolved import run_of
 from unravel.run import read_config
 from unravel.studies import style
 from unravel.studies.expected import require
@@ -30,7 +31,7 @@ def main() -> None:
         settings={"scale": arguments.scale},
     ):
         if arguments.config:
-            require(arguments.inputs, arguments.config.parent, read_config(arguments.config))
+            require(arguments.inputs, run_of(arguments.config), read_config(arguments.config))
         style.save(figure_module.draw(arguments.inputs, arguments.scale), arguments.output)
 
 

@@ -18,6 +18,7 @@ def test_jobs_keep_the_config_that_they_were_planned_with(tmp_path):
     assert read_config(resolved.path(tmp_path, ONE)) == ONE
     assert read_config(resolved.path(tmp_path, OTHER)) == OTHER
     assert read_config(tmp_path / "config.yaml") == OTHER
+    assert resolved.run_of(resolved.path(tmp_path, ONE)) == resolved.run_of(tmp_path / "config.yaml") == tmp_path
 
 
 def test_a_call_with_another_config_is_refused_while_one_is_at_work(tmp_path):

@@ -19,6 +19,11 @@ def path(run: Path, config: Config) -> Path:
     return run / "configs" / f"{digest[:DIGITS]}.yaml"
 
 
+def run_of(config: Path) -> Path:
+    """The folder of the run that a config stands in: its own, or one that jobs read."""
+    return config.parent.parent if config.parent.name == "configs" else config.parent
+
+
 def occupy(run: Path, config: Config, sealed: bool) -> TextIO:
     """Write the config, for jobs and as the run's own, and hold the run until the process ends or closes what it gets.
 
