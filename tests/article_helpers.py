@@ -14,13 +14,11 @@ import pytest
 import yaml
 
 from unravel import resolved
-from unravel.evidence import claims
 from unravel.run import read_config
 from unravel.studies import MEASURED
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN = Path("results/tiny")
-SAMPLES = 20  # of its claims' bootstrap, for speed
 NOTE = "<script>alert(1)</script> & more."
 CLASSES = ('<b>bold</b> & "quoted"', "null", "007")
 
@@ -65,7 +63,6 @@ def make_run(folder):
         (folder / name).symlink_to(ROOT / name)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr(claims, "SAMPLES", SAMPLES)
         write_images("train.npz", 48, seed=1)
         write_images("test.npz", 30, seed=2)
         write_config()
