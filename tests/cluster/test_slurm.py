@@ -156,7 +156,7 @@ def test_a_training_by_two_processes_gets_two_gpus_of_one_machine(cluster, copy)
 
 
 def test_two_machines_train_one_network_to_the_bytes_of_one_machine(cluster, copy):
-    together = "training={parts: 2, epochs: 100}"
+    together = "training={parts: 2, epochs: 40}"
     alone = begin(
         copy("alone"), TRAINED, "--cores", "2", "--config", together, "execution={processes: 2, checkpoint_every: 1}"
     )

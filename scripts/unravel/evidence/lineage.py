@@ -5,7 +5,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Annotated, Any
@@ -165,6 +165,11 @@ def fact(records: Records, name: str, key: str) -> Any:
     if key not in facts:
         raise InputError(f"jobs/{name}.json: facts has no {key}; run that job again")
     return facts[key]
+
+
+def end(record: Record) -> datetime:
+    """When a job ended."""
+    return datetime.fromisoformat(record["started"]) + timedelta(seconds=record["seconds"])
 
 
 def ending(paths: Iterable[str], suffix: str) -> str:
