@@ -33,7 +33,12 @@ def write_images(path, n, seed):
 def write_config():
     """The ci run's config for the images above, cut down to one seed and one epoch."""
     config = yaml.safe_load((ROOT / "config" / "ci.yaml").read_text())
-    config |= {"run": "tiny", "seeds": [1], "training": config["training"] | {"epochs": 1, "batch_size": 8}}
+    config |= {
+        "run": "tiny",
+        "seeds": [1],
+        "bootstrap_samples": 10,
+        "training": config["training"] | {"epochs": 1, "batch_size": 8},
+    }
     config["reorderings"] |= {"test_images": 12}  # of 30
     config["dataset"] = {"source": "arrays", "train": "train.npz", "test": "test.npz", "note": NOTE}
     (RUN / "config.yaml").parent.mkdir(parents=True)

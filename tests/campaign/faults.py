@@ -177,6 +177,8 @@ def judge(victim: Path, whole: dict[str, bytes]) -> tuple[str, str]:
     """What comes of a damaged file: the kind of outcome, and what was said."""
     told = ""
     for command in consumers_before[victim]:
+        if told and command[0] == "scripts/verify.py":  # it makes nothing, and is the last to tell
+            continue
         try:
             said = run(command)
         except InputError as error:

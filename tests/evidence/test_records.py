@@ -156,7 +156,9 @@ def test_a_record_in_the_place_of_another_is_refused(folder, monkeypatch):
     run_job()
     assert lineage.read_records(Path("jobs")).keys() == {"output"}
     shutil.copy("jobs/output.json", "jobs/other.json")
-    with pytest.raises(InputError, match=r"jobs/other\.json: is the record that its job wrote as jobs/output\.json; del"):
+    with pytest.raises(
+        InputError, match=r"jobs/other\.json: is the record that its job wrote as jobs/output\.json; del"
+    ):
         lineage.read_records(Path("jobs"))
 
 
