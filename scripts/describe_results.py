@@ -1,4 +1,4 @@
-"""Write the generated parts of README.md and docs/: what the published runs found, every number from a file, and figures."""
+"""Write the generated parts of README.md and docs/: what the published runs found, from their files, and figures."""
 
 import statistics
 from collections.abc import Mapping

@@ -25,7 +25,7 @@ def dead_links(path):
     for link in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
         file, _, anchor = link.partition("#")
         target = path.parent / file if file else path
-        if not link.startswith("http") and (not target.exists() or anchor and anchor not in anchors(target)):
+        if not link.startswith("http") and (not target.exists() or (anchor and anchor not in anchors(target))):
             found.append(link)
     return found
 

@@ -1,4 +1,4 @@
-"""The published runs: whole by their own records, small, free of anyone's paths, and README.md and docs/ say what they say."""
+"""The published runs: whole by their own records, small, free of anyone's paths, and told of truly in the pages."""
 
 import html
 import os
