@@ -91,14 +91,14 @@ def test_the_cluster_makes_the_bytes_that_this_machine_makes_and_submits_nothing
     said = finish(on_cluster(folder))
     assert results(folder) == results(finished_ci)
     made = [file.suffix for file in results(folder)]
-    assert (made.count(".safetensors"), made.count(".svg")) == (8, 11)
+    assert (made.count(".safetensors"), made.count(".svg")) == (8, 12)
 
     kinds = submitted(said)
     assert kinds.count("rule_train") == 8
-    # 22 measurements, by fours, and in one submission figures, claims and what is counted for them.
-    assert len([kind for kind in kinds if kind.startswith("group_measurements")]) == 6
+    # 26 measurements, by fours, and in one submission figures, claims and what is counted for them.
+    assert len([kind for kind in kinds if kind.startswith("group_measurements")]) == 7
     assert len([kind for kind in kinds if kind.startswith("group_drawings")]) == 1
-    assert len(kinds) == 15
+    assert len(kinds) == 16
     assert asked(folder, "group_measurements") == {("1", "1", "gres:gpu:1")}  # one after the other
     assert asked(folder, "group_drawings") == {("1", "1", None)}
     again = finish(on_cluster(folder))
