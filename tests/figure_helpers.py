@@ -1,5 +1,6 @@
 """Small tables whose figures can be worked out by hand, one set for each study that draws."""
 
+import base64
 import csv
 import importlib
 import itertools
@@ -115,6 +116,30 @@ def path_tables(folder):
     return [write_csv(folder / "residual.csv", header, rows)]
 
 
+def live_tables(folder):
+    """Three grey images of two classes; in the intact network the first class leads by 1 in the second image alone."""
+    pixels = base64.b64encode(bytes(range(4))).decode()
+    images = [("resnet", 1, picture, 7 + picture, picture % 2, 2, 2, 1, pixels) for picture in (1, 2, 3)]
+    leads = {(0, 1): -2, (0, 2): 1, (0, 3): -3, (1, 1): 5, (1, 2): 0, (1, 3): 0}
+    logits = [
+        ("resnet", 1, wiring, picture, label, label * -lead, label * -lead + 0.25 * wiring)
+        for (wiring, picture), lead in leads.items()
+        for label in (0, 1)
+    ]
+    columns = {
+        "images": ["picture", "place", "label", "height", "width", "channels", "pixels"],
+        "steps": ["wiring", "steps"],
+        "logits": ["wiring", "picture", "label", "logit", "logit_rounded"],
+    }
+    rows = {"images": images, "steps": [("resnet", 1, 0, "1 2"), ("resnet", 1, 1, "1 -2")], "logits": logits}
+    folder.mkdir()
+    written = [
+        write_csv(folder / f"resnet-seed1.{ending}.csv", ["network", "seed", *columns[ending]], rows[ending])
+        for ending in columns
+    ]
+    return [*prepared_data(folder), *written]
+
+
 def prepared_data(folder, classes=("<ant> & bee", "$cat_1$"), shape=(8, 8), labels=(0, 1, 1, 0, 1)):
     random = np.random.default_rng(0)
     labels = np.array(labels)
@@ -131,6 +156,7 @@ def input_files(folder):
         "class_overview": prepared_data(folder),
         "single_deletion": deletion_tables(folder / "deletions"),
         "random_deletion": random_deletion_tables(folder / "random_deletions"),
+        "live_network": live_tables(folder / "live_network"),
         "reordering": reordering_tables(folder / "reorderings"),
         "path_gradients": gradient_tables(folder),
         "paths_left": path_count_tables(folder / "left"),

@@ -99,7 +99,7 @@ def test_a_recorded_command_makes_the_same_files_again(folder, tmp_path, monkeyp
 def test_downloads_are_the_figures_files(page):
     for slug, figure in figures(page).items():
         links = [link.attributes for link in figure.all("a") if "download" in link.attributes]
-        assert [link["download"] for link in links] == [f"{slug}.{suffix}" for suffix in ("svg", "pdf", "png", "csv")]
+        assert [link["download"] for link in links] == [f"{slug}.{suffix}" for suffix in ("svg", "pdf", "csv")]
         for link in links:
             kind, content = link["href"].split(",")
             assert re.fullmatch("data:[a-z]+/[a-z+]+;base64", kind)
@@ -109,7 +109,8 @@ def test_downloads_are_the_figures_files(page):
 def test_text_of_others_is_no_markup(page):
     assert NOTE in page.text
     kinds = [script.attributes.get("type") for script in page.all("script")]
-    assert kinds == [None, None, "application/json"]  # the page's own, and the provenance
+    # the page's own, of which one is in the head; networks to cut, and the provenance
+    assert kinds == [None, "application/json", None, "application/json"]
     assert not page.all("b")
     overview = figures(page)["class-overview"]
     assert {element.text.strip() for element in overview.all("text")} >= set(CLASSES)
@@ -141,13 +142,13 @@ def test_each_figure_says_whether_it_is_fresh_and_if_not_why(folder, page, monke
     checkpoint.unlink()
     written = parse(build.write(RUN, ROOT / "report"))
     stale = {slug for slug, (text,) in chips(written).items() if "stale" in text}
-    assert stale == {"single-deletion", "test-errors"}
+    assert stale == {"single-deletion", "live-network", "test-errors"}
     (text,) = chips(written)["single-deletion"]
     assert (
         f"stale: {checkpoint}: is missing. To bring it up to date, run snakemake {RUN}/figures/single-deletion.svg"
         in text
     )
-    assert "9 of 11 figures fresh" in written.text
+    assert "9 of 12 figures fresh" in written.text
 
 
 def test_a_sealed_run_says_so_first_and_offers_no_command_that_trains(folder, page, monkeypatch, tmp_path):

@@ -35,7 +35,7 @@ def change_json(path, change):
     "name",
     [
         "jobs/figures/single-deletion.json",
-        *[f"figures/single-deletion.{s}" for s in ("svg", "pdf", "png", "csv", "json")],
+        *[f"figures/single-deletion.{s}" for s in ("svg", "pdf", "csv", "json")],
     ],
 )
 def test_instead_of_a_figure_that_lacks_a_file_the_article_says_which_and_what_makes_it(run, page, name):

@@ -130,6 +130,7 @@ def test_the_article_reads_as_a_paper(page):
         "networks",
         "single-deletion",
         "random-deletion",
+        "live-network",
         "reordering",
     ]
     expected += [

@@ -24,9 +24,9 @@ from unravel.studies import FIGURES
 SETTINGS = read_config(ROOT / "config" / "ci.yaml")
 DRAWN = {slug: figure for slug, (_, figure) in FIGURES.items() if figure.shows(SETTINGS) is not None}  # by the ci run
 WRITTEN = {"report": 1, "provenance": 1, "crate": 1, "check": 1}  # whenever any result changes
-REDRAWN = {f"figure_{number}": 1 for number in ("3", "5a", "5b", "6", "8", "errors")}
+REDRAWN = {f"figure_{number}": 1 for number in ("3", "5a", "5b", "6", "8", "cut", "errors")}
 SWEPT = {"measure_single_deletion": 6, "measure_random_deletion": 2, "measure_reordering": 2}
-EVALUATED = {"measure_short_training": 8, **SWEPT}
+EVALUATED = {"measure_short_training": 8, "measure_live_network": 4, **SWEPT}
 MEASURED = {**EVALUATED, "measure_path_gradients": 2, "measure_untrained_gradients": 2}
 TRAIN = ("--config", RUN / "config.yaml", "--data", RUN / "data/digits/manifest.json", "--network", "resnet")
 
@@ -104,8 +104,8 @@ def test_a_second_call_does_nothing_and_says_so(checkout):
         (
             "networks={vgg: {channels: 4}}",
             {
-                **{"train": 2, "measure_short_training": 2, "measure_single_deletion": 2},
-                **{"figure_3": 1, "figure_errors": 1, "figure_training": 1},
+                **{"train": 2, "measure_short_training": 2, "measure_single_deletion": 2, "measure_live_network": 2},
+                **{"figure_3": 1, "figure_cut": 1, "figure_errors": 1, "figure_training": 1},
             },
         ),
         (
@@ -114,7 +114,7 @@ def test_a_second_call_does_nothing_and_says_so(checkout):
         ),
         ("random_deletions={draws: 4}", {"measure_random_deletion": 2, "figure_5a": 1}),
         ("gradients={batches: 1}", {"measure_path_gradients": 2, "figure_6": 1}),
-        ("deletions={figure_3: [resnet]}", {"figure_3": 1}),
+        ("deletions={figure_3: [resnet]}", {"figure_3": 1, "figure_cut": 1}),
         (
             "seeds=[1, 2, 3]",
             {
@@ -273,7 +273,7 @@ def test_an_empty_checkout_plans_every_job_once(empty_checkout):
     once = ("prepare_data", "measure_paths_left", "claims", *(f"figure_{figure.number}" for figure in DRAWN.values()))
     jobs = {**dict.fromkeys(once, 1), "measure_unraveled_view": 3, "train": 8, **MEASURED, **WRITTEN}
     assert planned(empty_checkout) == jobs
-    assert sum(jobs.values()) + 1 == 52  # as in the snakemake plan, with `all`
+    assert sum(jobs.values()) + 1 == 57  # as in the snakemake plan, with `all`
 
 
 def test_each_figure_is_drawn_by_the_rule_of_its_number(empty_checkout):

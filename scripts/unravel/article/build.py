@@ -16,10 +16,10 @@ import yaml
 from markupsafe import Markup
 
 from unravel import tables
-from unravel.article import drawings, graphs, pages, panels, references, third_party
+from unravel.article import drawings, graphs, live, pages, panels, references, third_party
 from unravel.config import flat
 from unravel.config.networks import BLOCKS
-from unravel.data.preparation import read_manifest
+from unravel.data.preparation import Manifest, read_manifest
 from unravel.evidence import checks, claims, freshness, provenance, seal, verification
 from unravel.evidence.lineage import end, ending, fact, find, read_records, require_as_made, trace
 from unravel.evidence.sources import sourced
@@ -29,7 +29,7 @@ from unravel.statistics import mean_interval
 from unravel.studies import FIGURES, STUDIES
 from unravel.studies.base import Figure
 
-MEDIA_TYPES = {"svg": "image/svg+xml", "pdf": "application/pdf", "png": "image/png", "csv": "text/csv"}
+MEDIA_TYPES = {"svg": "image/svg+xml", "pdf": "application/pdf", "csv": "text/csv"}
 ROWS_SHOWN, ROWS_PRINTED = 200, 40  # of the table behind a figure
 
 
@@ -76,7 +76,7 @@ def write(run: Path, source: Path) -> str:
     manifest = read_manifest(run / prepared)
     sealed = read_sealed(run)
     checkout = freshness.Checkout(settings, f"{run.as_posix()}/config.yaml", sealed.jobs if sealed else ())
-    found, problems = read_results(run, settings, records)
+    found, problems = read_results(run, settings, records, manifest)
     judged, stated = found.get("claims", []), claims.read_all(settings)
     found_checks = checks.checks(run)
     citations = references.Citations(references.read(source / "references.bib"))
@@ -90,6 +90,7 @@ def write(run: Path, source: Path) -> str:
         manifest=manifest,
         networks=found.get("networks", {}),
         figures={slug: found[slug] for slug in FIGURES if slug in found},
+        live=found.get("live"),
         parts=parts(source, settings),
         catalogue=catalogue(settings),
         block_kinds=BLOCKS,
@@ -173,9 +174,9 @@ def parts(source: Path, settings: Config) -> list[Part]:
 
 
 def read_results(
-    run: Path, settings: Config, records: Mapping[str, dict[str, Any]]
+    run: Path, settings: Config, records: Mapping[str, dict[str, Any]], manifest: Manifest
 ) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
-    """What the article's sections need, by name: "claims", "networks", and each figure by its slug.
+    """What the article's sections need, by name: "claims", "networks", "live", and each figure by its slug.
 
     What cannot be read is in the second dictionary instead: {"label", "problem": one line, "command": what makes it}.
     """
@@ -188,6 +189,13 @@ def read_results(
             lambda: {name: network_summary(run, name, settings.seeds, records) for name in settings.networks},
         ),
     }
+    if live.STUDY.told(settings):
+        readers["live"] = (
+            "The networks to cut",
+            "figure_cut",
+            f"measurements/{live.STUDY.key}/*.csv",
+            lambda: live.read(run, settings, manifest, records),
+        )
     for slug, (study, figure) in FIGURES.items():
         if study.not_attempted is None and study.told(settings):
             label, rule = f"{figure.label}. {figure.title}", f"figure_{figure.number}"

@@ -47,7 +47,7 @@ def template(source: Path, name: str) -> jinja2.Template:
         quoted,
     )
     environment.filters |= {function.__name__: function for function in words}
-    style = Markup((source / "style.css").read_text(encoding="utf-8"))
+    style = Markup("\n".join(path.read_text(encoding="utf-8") for path in sorted(source.glob("*.css"))))
     return environment.get_template(name, globals={"style": style, "stated": paper, "policy": policy})
 
 
@@ -55,11 +55,13 @@ def policy(style: str, *scripts: str) -> str:
     """The Content-Security-Policy of a page: this style sheet, these scripts and its own pictures, and nothing else.
 
     Whatever came into a page from a run's files could neither run nor fetch. Styles of single elements are allowed,
-    since matplotlib writes its colours so; what they would fetch is not.
+    since matplotlib writes its colours so; what they would fetch is not. A worker may be made of what a script that is
+    allowed holds itself, and works under the same policy.
     """
     allowed = {
         "default-src": ["'none'"],
         "script-src": [_hash(script) for script in scripts] or ["'none'"],
+        "worker-src": ["blob:"] if scripts else ["'none'"],
         "style-src-elem": [_hash(style)],
         "style-src-attr": ["'unsafe-inline'"],
         "img-src": ["data:"],

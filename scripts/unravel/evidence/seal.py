@@ -22,7 +22,7 @@ NAME = "seal.json"
 RESTORE = "to fix it, restore it from where the run was published, such as by git checkout"
 OWN = "to fix it, give what you run a name of its own, as by --config run=mine"
 # Drawn from the training images themselves, which a published run does not hold.
-OF_IMAGES = {f"figures/{slug}" for slug, (_, figure) in FIGURES.items() if "manifest" in figure.inputs}
+OF_IMAGES = {f"figures/{slug}" for slug, (_, figure) in FIGURES.items() if figure.inputs == ("manifest",)}
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
