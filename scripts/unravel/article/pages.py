@@ -5,6 +5,7 @@ import hashlib
 import math
 from collections.abc import Collection, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,17 @@ def template(source: Path, name: str) -> jinja2.Template:
     It knows the style sheet as `style`, what papers state, `unravel.studies.paper`, as `stated`, and `policy` as below.
     Values are escaped in HTML, and a name that has no value fails.
     """
+    style = Markup("\n".join(path.read_text(encoding="utf-8") for path in sorted(source.glob("*.css"))))
+    environment = _environment(source, escaped=not name.endswith(".md"))
+    return environment.get_template(name, globals={"style": style, "stated": paper, "policy": policy})
+
+
+@cache
+def _environment(source: Path, escaped: bool) -> jinja2.Environment:
+    """Made once in a process, so that several pages share compiled templates."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([source, FOLDER]),  # a study's section lies in its folder
-        autoescape=not name.endswith(".md"),
+        autoescape=escaped,
         undefined=jinja2.StrictUndefined,  # a number that no file holds fails the build
         trim_blocks=True,
         lstrip_blocks=True,
@@ -47,8 +56,7 @@ def template(source: Path, name: str) -> jinja2.Template:
         quoted,
     )
     environment.filters |= {function.__name__: function for function in words}
-    style = Markup("\n".join(path.read_text(encoding="utf-8") for path in sorted(source.glob("*.css"))))
-    return environment.get_template(name, globals={"style": style, "stated": paper, "policy": policy})
+    return environment
 
 
 def policy(style: str, *scripts: str) -> str:
