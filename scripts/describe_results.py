@@ -1,4 +1,4 @@
-"""Write README.md's generated parts: picture and results of published runs, every number from a file, and figures."""
+"""Write the generated parts of README.md and docs/: what the published runs found, from their files, and figures."""
 
 import statistics
 from collections.abc import Mapping
@@ -16,22 +16,32 @@ MARKS = "<!-- {0}: begin, written by scripts/describe_results.py -->\n", "<!-- {
 
 
 def main() -> None:
-    readme = REPOSITORY / "README.md"
-    text = rewritten(readme.read_text(encoding="utf-8"))
-    with atomic(readme) as partial:
-        partial.write_text(text, encoding="utf-8")
+    for name, parts in pages_and_parts().items():
+        page = REPOSITORY / name
+        text = rewritten(name, page.read_text(encoding="utf-8"), parts)
+        with atomic(page) as partial:
+            partial.write_text(text, encoding="utf-8")
 
 
-def rewritten(readme: str) -> str:
-    """README.md with its generated parts anew. Raises InputError if it lacks the marks around one."""
-    for name, text in (("picture", picture()), ("results", section()), ("figures", figures_table())):
-        begin, end = (mark.format(name) for mark in MARKS)
-        before, found, rest = readme.partition(begin)
+def pages_and_parts() -> dict[str, dict[str, str]]:
+    """The generated parts of each page by their names, as Markdown."""
+    return {
+        "README.md": {"picture": picture(), "findings": of_runs("findings.md")},
+        "docs/results.md": {"results": of_runs("results.md")},
+        "docs/usage.md": {"figures": figures_table()},
+    }
+
+
+def rewritten(name: str, text: str, parts: Mapping[str, str]) -> str:
+    """A page with its generated parts anew. Raises InputError if it lacks the marks around one."""
+    for part, generated in parts.items():
+        begin, end = (mark.format(part) for mark in MARKS)
+        before, found, rest = text.partition(begin)
         _, closed, after = rest.partition(end)
         if not found or not closed:
-            raise InputError(f"README.md: lacks the lines '{begin.strip()}' and '{end.strip()}' around its {name}")
-        readme = f"{before}{begin}{text}{end}{after}"
-    return readme
+            raise InputError(f"{name}: lacks the lines '{begin.strip()}' and '{end.strip()}' around its {part}")
+        text = f"{before}{begin}{generated}{end}{after}"
+    return text
 
 
 def figures_table() -> str:
@@ -50,10 +60,10 @@ def picture() -> str:
     return template.render(run=overview.read_run(folder), deletions=deletions) + "\n"
 
 
-def section() -> str:
-    """The results as Markdown."""
+def of_runs(name: str) -> str:
+    """A template of report/ on the published runs, as Markdown."""
     folders = [REPOSITORY / "results" / name for name in PUBLISHED]
-    return pages.template(REPOSITORY / "report", "results.md").render(
+    return pages.template(REPOSITORY / "report", name).render(
         runs=[overview.read_run(folder) for folder in folders],
         figures={folder.name: figure_values(folder) for folder in folders},
         trainings=trainings,

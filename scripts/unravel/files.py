@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import re
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -111,11 +112,11 @@ def atomic(path: Path | str) -> Iterator[Path]:
         _to_disk(path.parent)
     except Exception as error:
         cleanup(partial)
-        if isinstance(error, OSError) and error.errno in _MENDABLE:
-            raise InputError(f"{path}: cannot be written: {_MENDABLE[error.errno]}") from error
-        # safetensors reports a full disk in its own exception type, with the system's words inside.
-        if "No space left on device" in str(error):
-            raise InputError(f"{path}: cannot be written: {_MENDABLE[errno.ENOSPC]}") from error
+        # safetensors reports a full disk in its own exception type, with the system's number inside.
+        inside = re.search(r"\(os error (\d+)\)", str(error))
+        number = error.errno if isinstance(error, OSError) else int(inside[1]) if inside else None
+        if number in _MENDABLE:
+            raise InputError(f"{path}: cannot be written: {_MENDABLE[number]}") from error
         raise
 
 
@@ -143,6 +144,7 @@ _MENDABLE = {
     errno.EEXIST: "a file stands where a folder was expected; move that file away",
     errno.EISDIR: "a folder stands where a file was expected; move that folder away",
     errno.ENOTDIR: "part of this path is a file where a folder was expected; move that file away",
+    errno.EFBIG: "no file may grow so large here (see `ulimit -f`); raise the limit, then run the same command again",
     errno.EDQUOT: "the disk quota is used up; free some space, then run the same command again",
 }
 

@@ -1,6 +1,6 @@
-"""Damage the files of a finished run, kill trainings, and spoil configs: nothing wrong may come of it without a word.
+"""Damage files of a finished run, kill trainings, fill the disk, spoil configs: nothing wrong may come of it unsaid.
 
-    PYTHONPATH=scripts:tests python tests/campaign/faults.py --damages 1000 --kills 100 --configs 500
+    PYTHONPATH=scripts:tests python tests/campaign/faults.py --damages 1000 --kills 100 --full 100 --configs 500
 
 Each try is a process of its own on a copy of a small run. What rests on a damaged file is made again: figures,
 verdicts, measurements, the report, and the check of the whole run. A try is
@@ -18,6 +18,7 @@ import multiprocessing
 import os
 import random
 import re
+import resource
 import shlex
 import shutil
 import signal
@@ -32,94 +33,15 @@ from pathlib import Path
 import article_helpers
 import torch
 from article_helpers import RUN, run_script
+from damages import FAULTS, Fault, flip_a_bit
 
-from unravel.evidence import claims
-from unravel.evidence.lineage import read_records
+from unravel.evidence.lineage import Record, read_records
 from unravel.files import InputError, sha256
 from unravel.run import read_config
 
 PATIENCE = 60  # seconds
-Fault = Callable[[Path, random.Random], None]
-
-
-# --- faults -----------------------------------------------------------------------------------------------------------
-
-
-def flip_a_bit(path: Path, draw: random.Random) -> None:
-    content = bytearray(path.read_bytes())
-    content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
-    path.write_bytes(content)
-
-
-def cut_short(path: Path, draw: random.Random) -> None:
-    content = path.read_bytes()
-    path.write_bytes(content[: draw.randrange(len(content))])
-
-
-def swap_with_a_sibling(path: Path, draw: random.Random) -> None:
-    """Another file of the same kind in its place: another network's table, another seed's checkpoint."""
-    kin = [other for other in sorted(path.parent.parent.rglob(f"*{path.suffix}")) if other.is_file() and other != path]
-    if kin:
-        shutil.copyfile(draw.choice(kin), path)
-
-
-def change_a_digit(path: Path, draw: random.Random) -> None:
-    """Another number where one stands in text; in a file of bytes, one byte."""
-    content = bytearray(path.read_bytes())
-    digits = [place for place, byte in enumerate(content) if 48 <= byte <= 57] or list(range(len(content)))
-    place = draw.choice(digits)
-    content[place] = 48 + (content[place] - 48 + draw.randrange(1, 10)) % 10
-    path.write_bytes(content)
-
-
-def repeat_a_line(path: Path, draw: random.Random) -> None:
-    lines = path.read_bytes().splitlines(keepends=True)
-    lines.insert(draw.randrange(len(lines)), draw.choice(lines))
-    path.write_bytes(b"".join(lines))
-
-
-def drop_a_line(path: Path, draw: random.Random) -> None:
-    lines = path.read_bytes().splitlines(keepends=True)
-    del lines[draw.randrange(len(lines))]
-    path.write_bytes(b"".join(lines))
-
-
-def empty(path: Path, draw: random.Random) -> None:
-    path.write_bytes(b"")
-
-
-def put_a_folder(path: Path, draw: random.Random) -> None:
-    path.unlink()
-    path.mkdir()
-
-
-def put_a_dead_link(path: Path, draw: random.Random) -> None:
-    path.unlink()
-    path.symlink_to("nowhere")
-
-
-def put_a_pipe(path: Path, draw: random.Random) -> None:
-    path.unlink()
-    os.mkfifo(path)
-
-
-def remove(path: Path, draw: random.Random) -> None:
-    path.unlink()
-
-
-FAULTS: dict[str, Fault] = {
-    "one bit flipped": flip_a_bit,
-    "cut short": cut_short,
-    "a sibling in its place": swap_with_a_sibling,
-    "one digit changed": change_a_digit,
-    "a line twice": repeat_a_line,
-    "a line dropped": drop_a_line,
-    "empty": empty,
-    "a folder in its place": put_a_folder,
-    "a dead link in its place": put_a_dead_link,
-    "a pipe in its place": put_a_pipe,
-    "removed": remove,
-}
+Try = tuple[str, str, str, str]
+"""Fault, file, outcome, message."""
 
 
 # --- what is made of a damaged file -----------------------------------------------------------------------------------
@@ -176,6 +98,8 @@ def judge(victim: Path, whole: dict[str, bytes]) -> tuple[str, str]:
     """What comes of a damaged file: the kind of outcome, and what was said."""
     told = ""
     for command in consumers_before[victim]:
+        if told and command[0] == "scripts/verify.py":  # it makes nothing, and is the last to tell
+            continue
         try:
             said = run(command)
         except InputError as error:
@@ -243,7 +167,7 @@ def copy_of(folder: Path) -> Iterator[None]:
             os.chdir(before)
 
 
-def damage(folder: Path, tries: int, draw: random.Random) -> Iterator[tuple[str, str, str, str]]:
+def damage(folder: Path, tries: int, draw: random.Random) -> Iterator[Try]:
     """(fault, file, outcome, message) of each try; each file and each fault comes as often as another, by chance."""
     with copy_of(folder):
         files = victims()
@@ -256,7 +180,7 @@ def damage(folder: Path, tries: int, draw: random.Random) -> Iterator[tuple[str,
             yield name, str(victim), *in_a_process(lambda victim=victim: judge(victim, whole))
 
 
-def kill(folder: Path, kills: int, draw: random.Random) -> Iterator[tuple[str, str, str, str]]:
+def kill(folder: Path, kills: int, draw: random.Random) -> Iterator[Try]:
     """Trainings killed at any moment, some saved states damaged; they must end in the bytes of one left alone."""
     with copy_of(folder):
         commands = [shlex.split(record["command"])[1:] for record in read_records(RUN / "jobs").values()]
@@ -320,7 +244,28 @@ ODD = (
 )
 
 
-def spoil_configs(folder: Path, tries: int, draw: random.Random) -> Iterator[tuple[str, str, str, str]]:
+def fill_the_disk(folder: Path, tries: int, draw: random.Random) -> Iterator[Try]:
+    """Jobs done again where no file can grow beyond a limit that is below what they make: nothing may change."""
+    with copy_of(folder):
+        records = read_records(RUN / "jobs")
+        before = {path: path.read_bytes() for path in RUN.rglob("*") if path.is_file()}
+        for _ in range(tries):
+            record = draw.choice(list(records.values()))
+            room = draw.randrange(max(described["bytes"] for described in record["outputs"].values()))
+            outcome, said = in_a_process(lambda record=record, room=room: ("told", in_little_room(record, room)))
+            after = {path: path.read_bytes() for path in RUN.rglob("*") if path.is_file()}
+            if outcome == "told" and (not said or after != before):
+                outcome, said = "wrong", said or "ended well"
+            yield "disk full", record["command"][:100], outcome, said
+
+
+def in_little_room(record: Record, room: int) -> str:
+    """What a job says where each write beyond `room` bytes fails, as it does on a full disk."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+    return run(shlex.split(record["command"])[1:])
+
+
+def spoil_configs(folder: Path, tries: int, draw: random.Random) -> Iterator[Try]:
     """Configs with odd values, lost or repeated lines and foreign bytes: read as they are, or refused in lines."""
     text = (folder / RUN / "config.yaml").read_bytes()
     with tempfile.TemporaryDirectory() as temporary:
@@ -358,19 +303,17 @@ def refused(path: Path) -> tuple[str, str]:
 OUTCOMES = ("told", "unharmed", "wrong", "trace", "hang")
 
 
-def campaign(folder: Path, seed: int, damages: int, kills: int, configs: int) -> list[tuple[str, str, str, str]]:
-    """Every try as (fault, file, outcome, message). The same seed makes the same damages."""
+def campaign(folder: Path, seed: int, damages: int, kills: int, full: int, configs: int) -> Iterator[Try]:
+    """Every try. The same seed makes the same damages."""
     torch.set_num_threads(1)  # so that a copy of this process can go on
-    claims.SAMPLES = article_helpers.SAMPLES  # as the run was judged
     draw = random.Random(seed)
-    return [
-        *damage(folder, damages, draw),
-        *kill(folder, kills, draw),
-        *spoil_configs(folder, configs, draw),
-    ]
+    yield from spoil_configs(folder, configs, draw)
+    yield from fill_the_disk(folder, full, draw)
+    yield from kill(folder, kills, draw)
+    yield from damage(folder, damages, draw)
 
 
-def table(tries: list[tuple[str, str, str, str]]) -> str:
+def table(tries: list[Try]) -> str:
     """Outcomes by fault, as Markdown, with a message of each."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     said: dict[str, str] = {}
@@ -388,7 +331,7 @@ def table(tries: list[tuple[str, str, str, str]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, number in (("seed", 1), ("damages", 1000), ("kills", 100), ("configs", 500)):
+    for option, number in (("seed", 1), ("damages", 1000), ("kills", 100), ("full", 100), ("configs", 500)):
         parser.add_argument(f"--{option}", type=int, default=number)
     parser.add_argument("--table", type=Path, help="Markdown file to write; printed if not given")
     arguments = parser.parse_args()
@@ -397,8 +340,11 @@ def main() -> None:
         folder = Path(temporary) / "checkout"
         folder.mkdir()
         article_helpers.make_run(folder)
-        numbers = (arguments.seed, arguments.damages, arguments.kills, arguments.configs)
-        tries = campaign(folder, *numbers)
+        numbers = (arguments.seed, arguments.damages, arguments.kills, arguments.full, arguments.configs)
+        tries = []
+        for one in campaign(folder, *numbers):
+            tries.append(one)
+            print(json.dumps(one), file=sys.stderr, flush=True)
     text = table(tries)
     if arguments.table:
         (where / arguments.table).write_text(text, encoding="utf-8")

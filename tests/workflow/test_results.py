@@ -1,4 +1,4 @@
-"""The published runs: whole by their own records, small, free of anyone's paths, and README says what they say."""
+"""The published runs: whole by their own records, small, free of anyone's paths, and told of truly in the pages."""
 
 import html
 import os
@@ -34,9 +34,10 @@ def test_a_published_run_is_whole_and_its_verdicts_follow_from_its_measurements(
     assert {check: problems for check, problems in verify(run.relative_to(REPOSITORY)).items() if problems} == {}
 
 
-def test_readme_says_what_the_published_files_say():
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    assert describe_results.rewritten(readme) == readme, "run `python scripts/describe_results.py`"
+@pytest.mark.parametrize(("name", "parts"), list(describe_results.pages_and_parts().items()))
+def test_a_page_says_what_the_published_files_say(name, parts):
+    text = (REPOSITORY / name).read_text(encoding="utf-8")
+    assert describe_results.rewritten(name, text, parts) == text, "run `python scripts/describe_results.py`"
 
 
 def test_imagenet_is_compared_with_the_published_cifar10_run_of_the_most_blocks():
