@@ -183,14 +183,15 @@ function cutting(view, data) {
 
   /** The share of the paths of each length that is left: a bar for each length. */
   function chart(blocks) {
-    const [height, width] = [70, 34 + 16 * (blocks + 1)];
+    const step = Math.max(5, Math.min(16, Math.floor(320 / (blocks + 1))));
+    const [height, width] = [70, Math.max(320, 34 + step * (blocks + 1))];
     const svg = drawn("svg", { class: "left-by-length", viewBox: `0 0 ${width} ${height + 38}`, role: "img" });
     svg.setAttribute("aria-label", "Share of the paths of each length that is left");
     const bars = Array.from({ length: blocks + 1 }, (_, length) => {
-      const at = 32 + 16 * length;
-      svg.append(drawn("rect", { class: "all", x: at, y: 4, width: 12, height }));
-      if (length % Math.ceil((blocks + 1) / 20) === 0) svg.append(drawn("text", { x: at + 6, y: height + 17 }, length));
-      return svg.appendChild(drawn("rect", { class: "left", x: at, width: 12 }));
+      const at = 32 + step * length;
+      svg.append(drawn("rect", { class: "all", x: at, y: 4, width: 0.75 * step, height }));
+      if (length % Math.ceil(16 / step) === 0) svg.append(drawn("text", { x: at + 0.375 * step, y: height + 17 }, length));
+      return svg.appendChild(drawn("rect", { class: "left", x: at, width: 0.75 * step }));
     });
     svg.append(drawn("text", { x: 14, y: 12 }, "100%"), drawn("text", { x: 20, y: height + 4 }, "0"));
     svg.append(drawn("text", { x: width / 2, y: height + 33 }, "path length: share of the paths of each length that is left"));

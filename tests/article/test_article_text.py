@@ -21,7 +21,7 @@ TEMPLATES = sorted([*SOURCE.rglob("*.html"), *FOLDER.rglob("*.html")])
 ALLOWED = re.compile(
     "|".join(
         (
-            r"\b([Ff]igure|[Ss]ection|[Ee]quation|Extra figure)s? [\dA-C][a-c]?(\.\d)?( (to|and) \d)?",  # links
+            r"\b([Ff]igure|[Ss]ection|[Ee]quation|Extra figure)s? [\dA-D][a-c]?(\.\d)?( (to|and) \d)?",  # links
             r"\bNIPS 2016\b|\bCIFAR-10\b|\bSHA-256\b|\b8x8 digits\b",  # names
             r"\b[123]x[123]\b",  # sizes of convolutions and pooling, which are part of what the networks are
             r"\b90th percentile|\b95% (t |Welch )?interval|\bat 95%",  # levels of statistics, as set in the code

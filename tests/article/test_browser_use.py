@@ -239,6 +239,34 @@ def test_deleting_blocks_kills_the_paths_through_them(visit, finished_run, figur
             assert error is None or f"median test error of {error:.2f}%" in said
 
 
+def test_the_length_up_to_which_paths_are_kept_can_be_moved(visit, finished_run, figure_values):
+    """Cosine and projection are of all paths up to a length already, shares of each length add up."""
+    with (finished_run / RUN / "figures" / "path-gradients.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["batch_norm"] == "train"]
+    shares = ("share_of_paths", "estimated_share", "exact_share")
+    added = [np.cumsum([float(row[name]) for row in rows]) for name in shares]
+    up_to = [[float(row[name]) for row in rows] for name in ("projected_up_to", "cosine_up_to")]
+    expected = np.array([*added, *up_to])
+    at = figure_values("path-gradients")["modes"]["train"]["explained_at"]
+
+    def shown(page):
+        return [float(text.replace("−", "-")) for text in page.locator(".up-to td").all_inner_texts()]
+
+    assert shown(visit(java_script_enabled=False)) == pytest.approx(expected[:, at], abs=0.0006)
+    page = visit()
+    slide = page.get_by_label("Longest path kept")
+    assert slide.input_value() == str(at)
+    slide.focus()
+    page.keyboard.press("Home")
+    for length in range(len(rows)):
+        assert shown(page) == pytest.approx(expected[:, length], abs=0.0006)
+        assert page.locator(".up-to .length").inner_text() == str(length)
+        points = page.locator(".up-to polyline").first.get_attribute("points").split()
+        at = float(page.locator(".up-to .at").get_attribute("x1"))
+        assert at == pytest.approx(float(points[length].split(",")[0]), abs=0.01)
+        page.keyboard.press("ArrowRight")
+
+
 @pytest.mark.parametrize("clipboard", [True, False])
 def test_a_command_can_be_copied(visit, clipboard):
     page = visit(script=None if clipboard else "Object.defineProperty(navigator, 'clipboard', { value: undefined });")
