@@ -19,9 +19,10 @@ def main() -> None:
     parser.add_argument("--record", type=Path, required=True, help="JSON job record to write")
     arguments = parser.parse_args()
 
+    config = read_config(arguments.config)
     inputs = [*arguments.claims, *arguments.inputs]
-    with records.job(arguments.record, inputs=inputs, outputs=[arguments.output], settings={}):
-        evidence = claims.evidence_of(arguments.run, read_config(arguments.config))
+    with records.job(arguments.record, inputs=inputs, outputs=[arguments.output], settings=config.claims_part()):
+        evidence = claims.evidence_of(arguments.run, config)
         stated = [claim for path in arguments.claims for claim in claims.read(path)]
         verdicts = claims.judge(stated, evidence)
         with atomic(arguments.output) as partial:

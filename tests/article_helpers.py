@@ -14,13 +14,11 @@ import pytest
 import yaml
 
 from unravel import resolved
-from unravel.evidence import claims
 from unravel.run import read_config
 from unravel.studies import MEASURED
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN = Path("results/tiny")
-SAMPLES = 20  # of its claims' bootstrap, for speed
 NOTE = "<script>alert(1)</script> & more."
 CLASSES = ('<b>bold</b> & "quoted"', "null", "007")
 
@@ -35,7 +33,12 @@ def write_images(path, n, seed):
 def write_config():
     """The ci run's config for the images above, cut down to one seed and one epoch."""
     config = yaml.safe_load((ROOT / "config" / "ci.yaml").read_text())
-    config |= {"run": "tiny", "seeds": [1], "training": config["training"] | {"epochs": 1, "batch_size": 8}}
+    config |= {
+        "run": "tiny",
+        "seeds": [1],
+        "bootstrap_samples": 10,
+        "training": config["training"] | {"epochs": 1, "batch_size": 8},
+    }
     config["reorderings"] |= {"test_images": 12}  # of 30
     config["dataset"] = {"source": "arrays", "train": "train.npz", "test": "test.npz", "note": NOTE}
     (RUN / "config.yaml").parent.mkdir(parents=True)
@@ -65,7 +68,6 @@ def make_run(folder):
         (folder / name).symlink_to(ROOT / name)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr(claims, "SAMPLES", SAMPLES)
         write_images("train.npz", 48, seed=1)
         write_images("test.npz", 30, seed=2)
         write_config()

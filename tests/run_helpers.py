@@ -35,6 +35,7 @@ CONFIG = {
     "seeds": [1],
     "deletions": {"figure_3": ["resnet", "vgg"], "figure_8": ["resnet"]},
     "random_deletions": {"most": 1},
+    "bootstrap_samples": 60,
 }
 CRITERIA = "scripts/unravel/studies/single_deletion/claims.yaml"
 CLAIMS = ("delete-vgg", "delete-resnet", "imagenet", "binomial")
@@ -61,9 +62,8 @@ def make_run(folder, monkeypatch):
 
 
 def take_the_place(folder, monkeypatch):
-    """A folder as the working directory and as this repository; its claims have a short bootstrap, for speed."""
+    """A folder as the working directory and as this repository."""
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(claims, "SAMPLES", 60)
     for module in (records, provenance, freshness):
         monkeypatch.setattr(module, "REPOSITORY", folder)
     monkeypatch.setattr(records, "code_version", lambda: {"commit": "0" * 40, "dirty": False})
@@ -138,7 +138,8 @@ def write_jobs(settings, monkeypatch):
             {"scale": "ci"}, ["unravel/studies/single_deletion/figure"],
         )  # fmt: skip
     verdicts = claims.judge(claims.read(Path(CRITERIA)), claims.evidence_of(RUN, settings))
-    job("claims", ["judge_claims"], [CRITERIA, *measured], {RUN / "claims.json": json.dumps(verdicts)}, {})
+    written = {RUN / "claims.json": json.dumps(verdicts)}
+    job("claims", ["judge_claims"], [CRITERIA, *measured], written, settings.claims_part())
 
 
 def write_checkpoint(path, network):

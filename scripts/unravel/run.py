@@ -32,6 +32,9 @@ class Config(Settings):
     )
     training: Training = Field(Training(), description="The recipe.")
     evaluation: Evaluation = Field(Evaluation(), description="How errors are measured.")
+    bootstrap_samples: int = Field(
+        200, ge=10, description="Samples that a claim's intervals rest on where there are fewer than three seeds."
+    )
     execution: Execution = Field(Execution(), description="How jobs run.")
 
     @field_validator("seeds")
@@ -101,6 +104,10 @@ class Config(Settings):
         if network in self.trained:
             part["training"] = self.training_of(network).model_dump(mode="json")
         return part
+
+    def claims_part(self) -> dict[str, Any]:
+        """What decides the claims' intervals, apart from the measurements."""
+        return {"bootstrap_samples": self.bootstrap_samples}
 
 
 SECTIONS: dict[str, StudySettings] = {

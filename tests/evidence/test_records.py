@@ -3,6 +3,7 @@
 import importlib
 import json
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -148,6 +149,17 @@ def test_a_record_with_a_flipped_bit_is_refused(folder, place):
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"^jobs/output\.json: .* run its job again"):
         next_job()
+
+
+def test_a_record_in_the_place_of_another_is_refused(folder, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["scripts/measure.py", "--record", "jobs/output.json"])
+    run_job()
+    assert lineage.read_records(Path("jobs")).keys() == {"output"}
+    shutil.copy("jobs/output.json", "jobs/other.json")
+    with pytest.raises(
+        InputError, match=r"jobs/other\.json: is the record that its job wrote as jobs/output\.json; del"
+    ):
+        lineage.read_records(Path("jobs"))
 
 
 def test_a_record_from_before_digests_is_read(folder):

@@ -122,6 +122,7 @@ def test_a_second_call_does_nothing_and_says_so(checkout):
                 **{**REDRAWN, "figure_training": 1},
             },
         ),
+        ("bootstrap_samples=30", {"claims": 1}),
         ("execution={checkpoint_every: 1}", {}),
     ],
 )

@@ -26,6 +26,7 @@ rule claims:
     params:
         config=resolved_config,
         run=subpath(output.claims, parent=True),
+        part=CONFIG.claims_part(),
         about="The verdict on each of the paper's claims, with the values it rests on.",
     message:
         "Decide the paper's claims"

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from unravel.config import flat
 from unravel.config.networks import BLOCKS
 from unravel.data.preparation import read_manifest
 from unravel.evidence import checks, claims, freshness, provenance, seal, verification
-from unravel.evidence.lineage import ending, fact, find, read_records, require_as_made, trace
+from unravel.evidence.lineage import end, ending, fact, find, read_records, require_as_made, trace
 from unravel.evidence.sources import sourced
 from unravel.files import InputError, read_bytes, read_json, sha256
 from unravel.run import Config, read_config, to_yaml
@@ -266,7 +266,7 @@ def masthead(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     SOURCE_DATE_EPOCH (seconds since 1970), if set, stands in for the end of the last job; without jobs there is none.
     Raises InputError if it is no such number.
     """
-    ended = max(map(_end, records.values()), default=None)
+    ended = max(map(end, records.values()), default=None)
     if epoch := os.environ.get("SOURCE_DATE_EPOCH"):
         try:
             ended = datetime.fromtimestamp(int(epoch), UTC)
@@ -279,10 +279,6 @@ def masthead(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "ended": ended,
         "seconds": sum(record["seconds"] for record in records.values()),
     }
-
-
-def _end(record: Mapping[str, Any]) -> datetime:
-    return datetime.fromisoformat(record["started"]) + timedelta(seconds=record["seconds"])
 
 
 def network_summary(run: Path, name: str, seeds: tuple[int, ...], records: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,8 +29,7 @@ from unravel.studies.expected import expected
 Kind = Literal["counting", "measured"]
 Verdict = Literal["supported", "partly supported", "not supported", "not tested"]
 COMPARE = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt, "==": operator.eq}
-SAMPLES = 200  # of the bootstrap, where there are too few seeds for an interval over them
-ENOUGH = 3  # seeds for an interval over seeds
+ENOUGH = 3  # seeds for an interval over them
 MOVE = 0.2  # by which the robustness of a verdict moves its bounds
 
 Conditions = dict[str, str]
@@ -187,7 +186,9 @@ def evidence_of(run: Path, config: Config) -> Evidence:
             networks[study.key] = tuple(study.figure.shows(config) or ())
     blocks = {name: network.n_blocks for name, network in config.networks.items()}
     source = config.dataset.source
-    return Evidence(run / "measurements", config.seeds, blocks, networks, source, STUDIES, expected(run, config))
+    tables = expected(run, config)
+    samples = config.bootstrap_samples
+    return Evidence(run / "measurements", config.seeds, blocks, networks, source, STUDIES, tables, samples)
 
 
 # --- values and their intervals ---------------------------------------------------------------------------------------
@@ -221,7 +222,8 @@ def _measure(statistic: Statistic, network: str | None, evidence: Evidence) -> t
     values = list(statistic.values(evidence, network or ""))
     if len(values) >= ENOUGH or not statistic.interval:
         return values, []
-    return values, [_means(list(statistic.values(evidence.drawn(i), network or ""))) for i in range(SAMPLES)]
+    samples = (statistic.values(evidence.drawn(i), network or "") for i in range(evidence.samples))
+    return values, [_means(list(sample)) for sample in samples]
 
 
 def _means(values: list[Values]) -> pd.Series:

@@ -56,7 +56,7 @@ def maker(name: str, config: Config) -> Maker | None:
     if kind == "figures":
         return Maker("", part={"scale": config.scale})
     if name == "claims":
-        return Maker("claims")
+        return Maker("claims", part=config.claims_part())
     if kind != "measurements" or key not in MEASURED:
         return None
     study, network = MEASURED[key], lineage.without_seed(about)

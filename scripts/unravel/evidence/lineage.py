@@ -5,7 +5,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Annotated, Any
@@ -85,8 +85,8 @@ class _Record(BaseModel):
 def read_records(jobs: Path) -> dict[str, dict[str, Any]]:
     """Every job record of a run, by the record's path below jobs/, without its suffix.
 
-    Raises InputError if a file is no job record, is not as its job wrote it, or has a schema that this code does not
-    know, or if jobs rest on each other.
+    Raises InputError if a file is no job record, is not as and where its job wrote it, or has a schema that this code
+    does not know, or if jobs rest on each other.
     """
     records = {}
     for path in sorted(jobs.rglob("*.json")):
@@ -106,6 +106,9 @@ def read_records(jobs: Path) -> dict[str, dict[str, Any]]:
             raise InputError(f"{path}: not a job record ({reason}); {AGAIN}") from invalid
         if schema != 1 and record.get("digest") != digest(record):
             raise InputError(f"{path}: was changed after its job wrote it; {AGAIN}")
+        written = option(record, "--record")
+        if written and not written.endswith(f"jobs/{path.relative_to(jobs).as_posix()}"):
+            raise InputError(f"{path}: is the record that its job wrote as {cut(written)}; {AGAIN}")
         records[path.relative_to(jobs).with_suffix("").as_posix()] = record
     _require_order(jobs, records)
     return records
@@ -165,6 +168,11 @@ def fact(records: Records, name: str, key: str) -> Any:
     if key not in facts:
         raise InputError(f"jobs/{name}.json: facts has no {key}; run that job again")
     return facts[key]
+
+
+def end(record: Record) -> datetime:
+    """When a job ended."""
+    return datetime.fromisoformat(record["started"]) + timedelta(seconds=record["seconds"])
 
 
 def ending(paths: Iterable[str], suffix: str) -> str:

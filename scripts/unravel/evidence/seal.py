@@ -7,7 +7,7 @@ again: figures, verdicts and report are made of them anew. Without that file, th
 import hashlib
 import json
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -96,16 +96,11 @@ def make(run: Path) -> Seal:
     commits = Counter(records[name]["code"]["commit"] for name in sorted(measured))
     seal = Seal(
         commits=tuple(commit for commit, _ in commits.most_common() if commit),
-        ended=max(_end(records[name]) for name in measured),
+        ended=max(lineage.end(records[name]) for name in measured).replace(microsecond=0),
         files={path.relative_to(run).as_posix(): sha256(path) for path in sorted(paths)},
     )
     seal.require_same(run, read_config(run / "config.yaml"))
     return seal.model_copy(update={"sha256": seal.digest})
-
-
-def _end(record: lineage.Record) -> datetime:
-    ended = datetime.fromisoformat(record["started"]) + timedelta(seconds=record["seconds"])
-    return ended.replace(microsecond=0)
 
 
 def read(run: Path) -> Seal | None:

@@ -20,8 +20,8 @@ class Evidence:
     """What claims are decided by: a run's tables, and what has to be known to read them.
 
     blocks: of each network. networks: those that each study, by its key, was made of or shows. source: the dataset's.
-    expected: what each table must be. draw: None for the tables as they are; a number for tables drawn from them again,
-    as a bootstrap does.
+    expected: what each table must be. samples: how many a bootstrap takes. draw: None for the tables as they are; a
+    number for tables drawn from them again, as a bootstrap does.
     """
 
     measurements: Path
@@ -31,6 +31,7 @@ class Evidence:
     source: str
     studies: Mapping[str, Study] = field(repr=False)
     expected: Mapping[Path, Table] = field(repr=False)
+    samples: int
     draw: int | None = None
     _read: dict[tuple[Path, ...], pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
 
