@@ -75,7 +75,6 @@ MEANINGS = (
     "seeds together.",
     "Deleting blocks takes away long paths first.",
     "That is counting, and true of any residual network.",
-    "A rank correlation says how strictly error follows disorder from draw to draw, not how much it grows.",
     "The paper says of 10 of 54 blocks deleted: 2⁴⁴, which the text calls a share of about 10⁻⁶.",
 )
 
