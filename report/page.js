@@ -21,21 +21,27 @@ choice.addEventListener("change", () => {
     // some browsers keep nothing for pages opened from a file
   }
 });
-theme.hidden = false;
 
-// --- contents: folded where they stand above the article, and with the present section marked ---
-const contents = document.querySelector(".contents");
-contents.open = matchMedia("(min-width: 72rem)").matches;
+// --- contents: the present section is marked and, where they stand beside the article, its group is unfolded ---
+const contents = document.querySelector("nav");
+const beside = matchMedia("(min-width: 72rem)");
 const present = new IntersectionObserver(
   (sections) => {
     for (const { target, isIntersecting } of sections) {
       const link = contents.querySelector(`a[href="#${target.getAttribute("aria-labelledby")}"]`);
-      if (link) link.ariaCurrent = isIntersecting ? "true" : null;
+      if (!link) continue;
+      link.ariaCurrent = isIntersecting ? "true" : null;
+      const group = link.closest("details");
+      group.classList.toggle("present", Boolean(group.querySelector("[aria-current]")));
+      if (isIntersecting && beside.matches) group.open = true; // the other groups fold: they share a name
     }
   },
   { rootMargin: "-20% 0px -79% 0px" }, // a line at a fifth of the window: one section at a time crosses it
 );
 for (const section of all("main > section")) present.observe(section);
+contents.addEventListener("click", ({ target }) => {
+  if (target.closest("a") && !beside.matches) target.closest("details").open = false;
+});
 
 // --- permalinks: a heading is its own, others get a sign behind their name ---
 for (const target of all("main :is(h2, h3, figure, table, tr)[id]")) {
@@ -43,13 +49,14 @@ for (const target of all("main :is(h2, h3, figure, table, tr)[id]")) {
   const link = document.createElement("a");
   link.className = "permalink";
   link.href = `#${target.id}`;
-  if (/^H\d$/.test(target.tagName)) {
+  if (/^H\d$/.test(target.tagName) && !target.closest("summary")) {
     link.append(...target.childNodes);
     target.append(link);
   } else {
+    const place = target.querySelector("figcaption p, caption, td, th") ?? target; // what a heading in a summary is itself
+    const name = [...place.childNodes].find((part) => part.textContent.trim()) ?? target;
     link.textContent = "#";
-    link.ariaLabel = `Permalink to ${target.id}`;
-    const place = target.querySelector("figcaption p, caption, td, th") ?? target;
+    link.ariaLabel = `Permalink to: ${name.textContent.trim()}`;
     place.insertBefore(link, place.querySelector("details"));
   }
 }
@@ -141,7 +148,6 @@ addEventListener("keydown", ({ key }) => {
 
 // --- copy buttons ---
 for (const button of all("button.copy")) {
-  button.hidden = false;
   button.addEventListener("click", async () => {
     const text = button.previousElementSibling;
     try {

@@ -80,26 +80,11 @@ function readable(picture) {
     show(null);
   }
 
-  function offer(names) {
-    const offered = document.createElement("p");
-    offered.className = "series";
-    for (const name of names) {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.textContent = name;
-      button.title = "Hide or show this series";
-      button.setAttribute("aria-pressed", "true");
-      button.addEventListener("click", () => toggle(button));
-      offered.append(button);
-    }
-    picture.after(offered);
+  for (const button of picture.closest("figure")?.querySelectorAll(".series button") ?? []) {
+    button.addEventListener("click", () => toggle(button));
   }
-
-  const names = new Set(series.map((one) => one.series));
-  if (names.size > 1) offer(names);
   picture.setAttribute("role", "application"); // so that screen readers hand the arrow keys over
   picture.setAttribute("aria-label", `Values of ${svg.querySelector("title").textContent}: arrow keys step through them`);
-  output.hidden = false;
   picture.addEventListener("keydown", step);
   svg.addEventListener("pointermove", follow);
   svg.addEventListener("pointerdown", follow);

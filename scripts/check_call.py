@@ -34,7 +34,7 @@ def run_of(config: Path) -> str:
         and config.absolute().parent.parent.name == "results"
         and config.absolute().parent.name != run
     ):
-        raise InputError(f"{config}: is the config of run {run}; give the folder that name, or mend the key")
+        raise InputError(f"{config}: is the config of run {run}; give the folder that name, or correct the key")
     return run
 
 

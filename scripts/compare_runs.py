@@ -12,7 +12,7 @@ from unravel.run import require_name
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("one", type=Path, help="folder of a run, such as results/demo")
-    parser.add_argument("other", type=Path, help="folder of the run to hold against it")
+    parser.add_argument("other", type=Path, help="folder of the run to compare it with")
     parser.add_argument("--into", type=Path, required=True, help="folder to write <one>-vs-<other>.html into")
     arguments = parser.parse_args()
     one, other = (require_name(path.name) for path in (arguments.one, arguments.other))

@@ -47,7 +47,7 @@ def main() -> None:
         facts["weights_sha256"] = require_sha256(network.state_dict(), wanted)
         if len(network.blocks) != wanted.blocks:
             raise InputError(
-                f"{wanted.name}: has {len(network.blocks)} blocks, the config says {wanted.blocks}; mend it"
+                f"{wanted.name}: has {len(network.blocks)} blocks, the config says {wanted.blocks}; correct it"
             )
         split = read_split(arguments.data, "test", device, settings.execution.workers)
         fast = for_inference(network, settings.evaluation.precision, device)
@@ -87,7 +87,9 @@ def require_sha256(weights: dict[str, Tensor], wanted: Pretrained) -> str:
     tensors = {name: tensor.detach().contiguous().clone() for name, tensor in weights.items()}
     sha256 = hashlib.sha256(save(tensors)).hexdigest()
     if wanted.sha256 not in (None, sha256):
-        raise InputError(f"{wanted.name}: its weights have SHA-256 {sha256}, the config says {wanted.sha256}; mend one")
+        raise InputError(
+            f"{wanted.name}: its weights have SHA-256 {sha256}, the config says {wanted.sha256}; correct one"
+        )
     return sha256
 
 

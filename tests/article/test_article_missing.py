@@ -48,12 +48,13 @@ def test_instead_of_a_figure_that_lacks_a_file_the_article_says_which_and_what_m
     assert placeholder.all("code")[0].text == f"snakemake figure_3 --cores all --configfile {run}/config.yaml"
     assert headings(partial) == headings(page)
     assert figures(partial).keys() == figures(page).keys()
-    # the abstract needs the same numbers, and nothing else does
-    (abstract,) = sections(partial)["abstract"].all("figure")
-    assert "Figure 3. Test error" in abstract.words
+    # the first screen and the abstract need the same numbers, and nothing else does
+    for name in ("question", "abstract"):
+        (instead,) = sections(partial)[name].all("figure")
+        assert "Figure 3. Test error" in instead.words
     assert dangling(partial) == set()
     assert len(ids(partial)) == len(set(ids(partial)))
-    assert len([one for one in partial.all("figure") if "placeholder" in one.attributes["class"]]) == 2
+    assert len([one for one in partial.all("figure") if "placeholder" in one.attributes["class"]]) == 3
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def test_a_missing_checkpoint_is_said_on_its_card(run):
 # --- odd tables -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("rows", "words"), [("", "Data: 0 rows"), ("a,1,2\n", "Data: 1 row")])
+@pytest.mark.parametrize(("rows", "words"), [("", "Data (0 rows)"), ("a,1,2\n", "Data (1 row)")])
 def test_a_table_may_have_few_rows(run, rows, words):
     (run / "figures/class-overview.csv").write_text("class,train_images,test_images\n" + rows)
     figure = figures(written(run))["class-overview"]

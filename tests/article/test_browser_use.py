@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from article_helpers import RUN
-from browser_helpers import BACKGROUND, DARK, LIGHT, NEEDS_CHROMIUM, PHONE, WIDE, unfold
+from browser_helpers import BACKGROUND, DARK, LIGHT, NEEDS_CHROMIUM, PHONE, WIDE
 
 pytestmark = NEEDS_CHROMIUM
 
@@ -44,14 +44,30 @@ def test_the_theme_can_be_chosen_where_nothing_is_kept(visit):
     assert page.evaluate(BACKGROUND) == DARK
 
 
-def test_the_contents_mark_the_present_section_and_fold_on_a_phone(visit):
+def test_the_contents_mark_the_present_section_and_unfold_its_group(visit):
     page = visit()
-    for part in ("reordering", "class-overview"):
+    for part in ("reordering", "networks"):
         page.evaluate("(id) => document.getElementById(id).scrollIntoView()", part)
         page.wait_for_function("(id) => document.querySelector('nav a[aria-current]')?.hash === `#${id}`", arg=part)
         assert page.locator("nav a[aria-current]").count() == 1
     assert page.locator("nav").bounding_box()["y"] >= 0  # it stays in the window
-    assert not visit(PHONE).locator("nav ol").is_visible()
+    assert page.locator("nav details[open] > summary").all_inner_texts() == ["Idea"]
+
+
+def test_on_a_phone_the_contents_stay_in_reach_and_unfold_a_group_at_a_time(visit):
+    page = visit(PHONE)
+    page.evaluate("document.getElementById('reordering').scrollIntoView()")
+    assert page.locator("nav").bounding_box()["y"] == pytest.approx(0, abs=1)
+    assert not any(group.is_visible() for group in page.locator("nav ul").all())
+    for name in ("Summary", "Results"):
+        page.locator("nav summary", has_text=name).click()
+        assert page.locator("nav details[open] > summary").all_inner_texts() == [name]
+    page.locator("nav a", has_text="Deleting several blocks").click()
+    assert page.url.endswith("#random-deletion")
+    assert page.locator("nav details[open]").count() == 0
+    top = page.locator("#random-deletion").bounding_box()["y"]
+    bar = page.locator("nav").bounding_box()["height"]
+    assert bar <= top <= bar + 40
 
 
 def test_nothing_moves_by_itself_for_those_who_do_not_want_it(visit):
@@ -63,9 +79,9 @@ def test_nothing_moves_by_itself_for_those_who_do_not_want_it(visit):
 def test_a_link_opens_what_is_folded(visit):
     page = visit()
     job = page.locator("[id='job-claims']")
-    assert job.get_attribute("open") is None
+    assert not job.is_visible()
     page.evaluate("location.hash = 'job-claims'")
-    page.wait_for_function("document.getElementById('job-claims').open")
+    job.wait_for(state="visible")
 
 
 # --- pointing and typing --------------------------------------------------------------------------------------------
@@ -81,6 +97,17 @@ def test_the_first_key_leads_to_the_article(visit):
     assert skip.evaluate("(link) => getComputedStyle(link).outlineStyle") == "solid"
     page.keyboard.press("Enter")
     assert page.url.endswith("#article")
+
+
+def test_a_key_leads_past_the_table_of_claims(visit):
+    page = visit()
+    past = page.locator("a.past")
+    past.focus()
+    assert past.bounding_box()["x"] >= 0
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    follows = "document.getElementById('table-claims').compareDocumentPosition(document.activeElement)"
+    assert page.evaluate(follows) == 4  # DOCUMENT_POSITION_FOLLOWING, and not inside
 
 
 def test_links_within_the_page_show_where_they_lead(visit):
@@ -272,7 +299,7 @@ def test_a_command_can_be_copied(visit, clipboard):
     page = visit(script=None if clipboard else "Object.defineProperty(navigator, 'clipboard', { value: undefined });")
     if clipboard:
         page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    unfold(page)
+    page.locator("#fig-single-deletion summary", has_text="Draw again").click()
     button = page.locator("#fig-single-deletion button.copy").first
     button.click()
     if clipboard:

@@ -12,7 +12,7 @@ import pytest
 from article_helpers import ROOT, parse
 from figure_helpers import read_values
 
-from unravel.article import pages
+from unravel.article import drawings, pages
 from unravel.evidence.claims import Judged, read_all
 from unravel.evidence.sources import sourced
 from unravel.run import parse_config, read_config
@@ -41,22 +41,40 @@ WORDS = {
     ("path-gradients", r"\bfalls by"): lambda sign, verdict: sign > 0,
     ("path-gradients", r"\brises by"): lambda sign, verdict: sign < 0,
     ("path-gradients", r"Untrained networks pass"): lambda sign, verdict: sign > 0,
-    ("paths-left", r"so it follows here"): lambda sign, verdict: verdict == "supported",
-    ("paths-left", r"so it does not follow here"): lambda sign, verdict: verdict != "supported",
-    **{
-        ("paths-left", rf"short-paths-only is \S {word}"): lambda sign, verdict, word=word: verdict == word
-        for word in VERDICTS
-    },
+    ("path-gradients", r"^Almost all of the gradient.* short paths\."): lambda sign, verdict: verdict == "supported",
+    ("path-gradients", r"^Short paths do not carry"): lambda sign, verdict: verdict == "not supported",
+    ("paths-left", r"both are supported, so it follows here"): lambda sign, verdict: verdict == "supported",
+    ("paths-left", r"not both are supported, so it does not follow here"): lambda sign, verdict: verdict != "supported",
+    ("single-deletion", r"it hardly matters\."): lambda sign, verdict: verdict == "supported",
+    ("single-deletion", r"worse off for the loss"): lambda sign, verdict: verdict == "not supported",
+    ("random-deletion", r"as that of an ensemble does"): lambda sign, verdict: verdict == "supported",
+    ("random-deletion", r"does not grow smoothly"): lambda sign, verdict: verdict == "not supported",
+    ("reordering", r"the higher the error, without jumps"): lambda sign, verdict: verdict == "supported",
+    ("reordering", r"does not follow the disorder of the blocks smoothly"): lambda s, verdict: (
+        verdict == "not supported"
+    ),
+    ("short-training", r"ends as well as full training"): lambda sign, verdict: verdict == "supported",
+    ("short-training", r"matches full training is not shown"): lambda sign, verdict: verdict == "not supported",
+    ("stochastic-depth", r"loses less when one is deleted\."): lambda sign, verdict: verdict == "supported",
+    ("stochastic-depth", r"does not lose less when one is deleted"): lambda sign, verdict: verdict == "not supported",
+    ("question", r"hardly notices the loss of one block\."): lambda sign, verdict: verdict == "supported",
+    ("question", r"hardly notices the loss of one block, by part"): lambda sign, verdict: verdict == "partly supported",
+    ("question", r"does notice the loss of one block"): lambda sign, verdict: verdict == "not supported",
+    ("question", r"error grows smoothly as more blocks are deleted\."): (lambda sign, verdict: verdict == "supported"),
+    ("question", r"Almost all of the training signal comes through short paths\."): (
+        lambda sign, verdict: verdict == "supported"
+    ),
+    ("question", r"Short paths do not carry almost all"): lambda sign, verdict: verdict == "not supported",
+    ("question", r"deleting one raises the error"): lambda sign, verdict: sign > 0,
+    ("question", r"deleting one lowers the error"): lambda sign, verdict: sign < 0,
 }
 # Sentences of a result that are the same whatever was found, since they say how a number is meant, or hold by counting.
 MEANINGS = (
     "Medians and percentiles are over a network's blocks or layers; all these numbers are means over seeds.",
-    "These medians, correlations and steps are those of the verdict: each is taken over the draws of one seed, then "
-    "averaged over seeds.",
-    "The line of the figure is the median over the draws of all seeds together.",
     "Medians are over the draws of one seed, then averaged over seeds; the line of the figure is over the draws of all "
     "seeds together.",
-    "A rank correlation says how strictly error follows disorder from draw to draw, not how much it grows.",
+    "Deleting blocks takes away long paths first.",
+    "That is counting, and true of any residual network.",
     "The paper says of 10 of 54 blocks deleted: 2⁴⁴, which the text calls a share of about 10⁻⁶.",
     "With nothing cut, resnet has 3 of 3 images right.",  # a count, which no claim judges
 )
@@ -144,6 +162,9 @@ def context(values, sign, verdict, settings=SETTINGS):
         "live": {"errors": {}, "left_out": {}, "data": {}},
         "block_kinds": {},
         "cite": lambda key: f"[{key}]",
+        "sketch": drawings.sketch,
+        "seal": None,
+        "checks": [],
     }
 
 
@@ -163,7 +184,8 @@ def told(values):
     for sign in SIGNS:
         for verdict in VERDICTS:
             found = context(values, sign, verdict)
-            scenarios[sign, verdict] = {study.section: render(f"{study.name}/section.html", found) for study in TOLD}
+            told = {study.section: render(f"{study.name}/section.html", found) for study in TOLD}
+            scenarios[sign, verdict] = told | {"question": render("sections/question.html", found)}
     return scenarios
 
 
@@ -176,7 +198,7 @@ def test_a_sentence_is_said_where_it_is_true_and_nowhere_else(told, section, wor
 
 def results(page):
     """The sentences of a section that say what came out: in captions in bold, and after those words."""
-    found = [one.words for one in page.with_class("finding")]
+    found = [one.words for one in [*page.with_class("meaning"), *page.with_class("finding")]]
     found += [
         one.words.removeprefix("What came out.") for one in page.all("p") if one.words.startswith("What came out.")
     ]
@@ -189,6 +211,17 @@ def test_no_sentence_on_a_result_is_fixed(told, section):
     always = set.intersection(*(set(results(sections[section])) for sections in told.values()))
     assert always <= set(MEANINGS)
     assert set(results(told[1, "supported"][section])) - always
+
+
+@pytest.mark.parametrize(
+    "section", [study.section for study in TOLD if study.figure and study.name != "training_curves"]
+)
+def test_a_result_begins_with_one_sentence_on_what_it_means(told, section):
+    for page in (sections[section] for sections in told.values()):
+        first, *others = page.all("p")
+        assert first.attributes["class"] == "meaning"
+        assert 6 <= len(first.words.split()) <= 40
+        assert not [one for one in others if one.attributes.get("class") == "meaning"]
 
 
 def test_only_projections_are_called_a_share_of_the_gradient(told):

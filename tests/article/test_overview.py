@@ -102,7 +102,7 @@ def test_it_says_where_runs_disagree_and_where_they_judge_by_other_criteria(resu
     judge("large", binomial="supported", decay="supported", imagenet="not tested")
     judge("small", binomial="supported", decay="partly supported", imagenet="supported")
     (entry,) = write_index().all("li")
-    assert entry.words.startswith("decay: “The gradient along a path falls exponentially with its length”")
+    assert entry.words.startswith("“The gradient along a path falls exponentially with its length”")
     assert re.search(r"is \S supported in large; \S partly supported in small\.$", entry.words)
     changed = [claim | ({"criterion": "another"} if claim["id"] == "decay" else {}) for claim in claims_of("small")]
     write("results/small/claims.json", json.dumps(changed))
@@ -130,7 +130,7 @@ def test_one_run_is_enough_and_none_is_refused(results):
     shutil.rmtree("results/large")
     page = write_index()
     assert "1 finished run: small." in page.words
-    assert "nothing to hold them against" in page.words
+    assert "nothing to compare them with" in page.words
     (results / "small/provenance.json").unlink()  # not finished
     with pytest.raises(InputError, match="results: holds no finished run; make one with `make report`"):
         write_index()

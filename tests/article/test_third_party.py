@@ -134,5 +134,5 @@ def test_only_a_run_of_cifar_10_is_checked():
     assert build.third_party_check(SOURCE, SETTINGS, "digits", results) == {}
     without = SETTINGS.model_copy(update={"networks": {"vgg": SETTINGS.networks["vgg"]}})
     assert build.third_party_check(SOURCE, without, "cifar10", results) == {}
-    template = (SOURCE / "sections" / "discussion.html").read_text(encoding="utf-8")
+    template = (SOURCE / "sections" / "robustness.html").read_text(encoding="utf-8")
     assert template.endswith('{% if third_party %}\n{% include "sections/third_party.html" %}\n{% endif %}\n')

@@ -94,7 +94,7 @@ def test_the_record_holds_the_sha256_and_another_one_is_refused(fetch):
     sha256 = json.loads((fetch.folder / "checkpoint.json").read_text())["facts"]["weights_sha256"]
     assert re.fullmatch("[0-9a-f]{64}", sha256)
     fetch({"sha256": sha256})
-    with pytest.raises(SystemExit, match=f"its weights have SHA-256 {sha256}, the config says 00; mend one"):
+    with pytest.raises(SystemExit, match=f"its weights have SHA-256 {sha256}, the config says 00; correct one"):
         fetch({"sha256": "00"})
 
 

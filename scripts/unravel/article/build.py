@@ -31,6 +31,8 @@ from unravel.studies.base import Figure
 
 MEDIA_TYPES = {"svg": "image/svg+xml", "pdf": "application/pdf", "csv": "text/csv"}
 ROWS_SHOWN, ROWS_PRINTED = 200, 40  # of the table behind a figure
+# The contents' groups with the order of their first part. Parts of the last one are folded.
+GROUPS = (("Summary", 0), ("Idea", 30), ("Results", 80), ("Discussion", 900), ("Appendix", 940))
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,16 @@ class Part:
     heading: str
     needs: list[str]
     template: str
+
+    @property
+    def group(self) -> str:
+        """The group of the contents that it stands in."""
+        return [name for name, first in GROUPS if first <= self.order][-1]
+
+    @property
+    def folded(self) -> bool:
+        """Whether its reader has to unfold it: all of the appendix but what citations lead to."""
+        return self.group == GROUPS[-1][0] and self.id != "references"
 
 
 def write(run: Path, source: Path) -> str:
@@ -92,6 +104,7 @@ def write(run: Path, source: Path) -> str:
         figures={slug: found[slug] for slug in FIGURES if slug in found},
         live=found.get("live"),
         parts=parts(source, settings),
+        sketch=drawings.sketch,
         catalogue=catalogue(settings),
         block_kinds=BLOCKS,
         sections={slug: study.section for slug, (study, _) in FIGURES.items()},

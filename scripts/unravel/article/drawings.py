@@ -5,6 +5,8 @@ that a browser reads what was checked here, and no more.
 """
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -81,3 +83,23 @@ def _attribute(name: str, value: str, slug: str) -> tuple[str, str]:
 
 def _refusal(slug: str, what: str) -> InputError:
     return InputError(f"figure {slug}: the svg {what}, which no figure of this project does; draw the figure again")
+
+
+def sketch(series: Sequence[Mapping[str, Any]], width: float = 360, height: float = 190) -> list[dict[str, Any]]:
+    """The measured series of a figure, percent over positions, with their places in a small drawing of this size.
+
+    What the paper states is left out, and so are series without points. The places keep a margin for the labels.
+    """
+    measured = [one for one in series if one["x"] and not one["series"].startswith("paper")]
+    left, right, top, bottom = 36, 8, 8, 20
+    last = max((max(one["x"]) for one in measured), default=1)
+    first = min((min(one["x"]) for one in measured), default=0)
+    across = (width - left - right) / ((last - first) or 1)
+    placed = []
+    for one in measured:
+        down = [round(top + (1 - y / 100) * (height - top - bottom), 1) for y in one["y"]]
+        ending = down[-max(3, len(down) // 4) :]
+        above, below = min(ending) - 9, max(ending) + 18  # for the label, clear of the last marks
+        places = {"left": [round(left + (x - first) * across, 1) for x in one["x"]], "down": down}
+        placed.append({**one, **places, "label": above if above > 2 * top else below})
+    return placed

@@ -36,6 +36,14 @@ class Reference:
         arxiv = f"arXiv:{found['eprint']}" if "eprint" in found else ""
         return ", ".join(filter(None, [f"{venue} {volume}".strip() if venue else "", found["year"], arxiv]))
 
+    @property
+    def address(self) -> str:
+        """Where it can be read: by its DOI, on arXiv, or at the address that it gives; nothing if it has none."""
+        found = self.fields
+        if "doi" in found:
+            return f"https://doi.org/{found['doi']}"
+        return f"https://arxiv.org/abs/{found['eprint']}" if "eprint" in found else found.get("url", "")
+
 
 def read(path: Path) -> dict[str, Reference]:
     """The entries of a BibTeX file by key. Raises InputError if one has no title, author or year, or is there twice."""

@@ -27,7 +27,7 @@ def read_yaml(path: Path | str) -> dict[Any, Any]:
         reason = " ".join(str(error).replace('in "<unicode string>", ', "in ").split())
         raise InputError(f"{path}: not valid YAML of a config: {cut(reason, 300)}") from error
     except ValueError as error:  # of a date or a number
-        raise InputError(f"{path}: holds a value that is none: {cut(str(error), 200)}; quote or mend it") from error
+        raise InputError(f"{path}: holds a value that is none: {cut(str(error), 200)}; quote or correct it") from error
     if not isinstance(raw, dict):
         raise InputError(f"{path}: holds {type(raw).__name__}, expected keys and values; {MEND}")
     return raw

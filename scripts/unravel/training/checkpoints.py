@@ -97,7 +97,7 @@ def load_for_run(path: Path | str, expected: NetworkSettings, manifest: Path) ->
     network, card = load(path)
     if card.network != expected:
         raise InputError(
-            f"{path}: {_differences(card.network, expected)}; delete it to train again, or mend the config"
+            f"{path}: {_differences(card.network, expected)}; delete it to train again, or correct the config"
         )
     if card.dataset_sha256 != read_manifest(manifest).identity:
         raise InputError(f"{path}: was trained on other data than {manifest}; delete it to train again")

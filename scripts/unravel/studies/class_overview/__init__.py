@@ -3,7 +3,7 @@
 from unravel.studies.base import Figure, Study
 
 STUDY = Study(
-    order=50,
+    order=970,
     title="Setup at a glance",
     figure=Figure(
         number="classes",

@@ -16,7 +16,7 @@ TABLE = Table(  # what training writes
 )
 
 STUDY = Study(
-    order=70,
+    order=971,
     title="How training went",
     figure=Figure(
         number="training",
