@@ -1,6 +1,7 @@
 """The network to cut: its weights in 8 bits, the images drawn for it, and what is left out of the page."""
 
 import base64
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,13 +12,16 @@ from study_helpers import DEEP
 
 from unravel.config import VGG, LinearSurvival, Pretrained, ResNet
 from unravel.data.batches import random_generator
+from unravel.evidence import freshness
 from unravel.files import InputError
 from unravel.networks import build
 from unravel.networks.counting import layers as counted
-from unravel.studies import MEASURED, live_network
+from unravel.run import read_config
+from unravel.studies import live_network
+from unravel.studies.expected import expected
 from unravel.studies.live_network import NONE, PICTURES, WIRINGS, measure
 
-STUDY = MEASURED["live_network"]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -150,3 +154,11 @@ def test_the_caption_says_who_is_right_and_what_rounding_changes(tmp_path):
     }
     rows = (tmp_path / "figure.csv").read_text().splitlines()
     assert rows[1].split(",")[-2:] == [f"{1 / (1 + np.exp(-2)):.10g}", "True"]
+
+
+def test_the_network_of_the_first_seed_alone_is_measured_and_shown():
+    config = read_config(ROOT / "config/ci.yaml")
+    tables = [path for path in expected(Path("run"), config) if path.parent.name == "live_network"]
+    assert {path.name.partition(".")[0] for path in tables} == {"resnet-seed1", "vgg-seed1"}
+    wanted = {name: freshness._seeds(name, config) for name in ("figures/live-network", "figures/reordering", "claims")}
+    assert wanted == {"figures/live-network": {1}, "figures/reordering": {1, 2}, "claims": {1, 2}}

@@ -13,8 +13,9 @@ def tables(key, networks):
     """The files that a study's measurement writes of these networks, or another source of figures."""
     if key in SOURCES:
         return expand(SOURCES[key], network=networks, seed=CONFIG.seeds)
-    written = getattr(rules, f"measure_{NAMES[key]}").output.tables
-    return expand(written, network=networks, seed=CONFIG.seeds)
+    study = STUDIES[NAMES[key]]
+    written = getattr(rules, f"measure_{study.name}").output.tables
+    return expand(written, network=networks, seed=study.measurement.seeds(CONFIG))
 
 
 def not_made(figure):

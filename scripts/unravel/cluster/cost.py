@@ -130,7 +130,7 @@ def jobs(config: Config) -> Iterator[Job]:
             yield Job(network, seed)
         for study in MEASURED.values():
             assert study.measurement is not None
-            if study.measurement.cost is not None:
+            if study.measurement.cost is not None and seed in study.measurement.seeds(config):
                 for network in study.measurement.networks(config):
                     yield Job(network, seed, study)
 

@@ -386,9 +386,17 @@ def _not_asked_for(name: str, records: Records, checkout: Checkout) -> list[Reas
         reasons.append(Reason("stale", f"{path}: networks shown were {_list(present)}, are {_list(wanted)}"))
     jobs = {file["maker"] for file in lineage.trace(records[name], records)} - {None}
     seeds = {records[job]["seed"] for job in jobs} - {None}
-    if seeds and seeds != set(config.seeds):
-        reasons.append(Reason("stale", f"{path}: seeds was {sorted(seeds)}, is {sorted(config.seeds)}"))
+    if seeds and seeds != (wanted_seeds := _seeds(name, config)):
+        reasons.append(Reason("stale", f"{path}: seeds was {sorted(seeds)}, is {sorted(wanted_seeds)}"))
     return reasons
+
+
+def _seeds(name: str, config: Config) -> set[int]:
+    """The seeds that a figure, or the claims, show: those of the tables it is drawn from, or all."""
+    _, figure = FIGURES.get(name.removeprefix("figures/"), (None, None))
+    measurements = [MEASURED[key].measurement for key in figure.inputs if key in MEASURED] if figure else []
+    seeds = {seed for measurement in measurements if measurement for seed in measurement.seeds(config)}
+    return seeds or set(config.seeds)
 
 
 def _list(names: Iterable[str]) -> str:

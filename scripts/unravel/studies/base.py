@@ -100,6 +100,7 @@ class Measurement:
     decides: the settings that decide its tables, beside checkpoint and data; they are also the arguments of a
     `measure` without a trained network. They are nested as in the config.
     message: what Snakemake's plan says.
+    first_seed: of each trained network, that of the first seed alone is measured.
     lesions: scripts/lesion.py offers it for networks of a user's own.
     random_key: the number that its random draws are keyed by; not given, it follows from the study's name.
     unit: the column that numbers what its rows were drawn as, such as "draw", which a bootstrap draws again; "" where
@@ -113,11 +114,16 @@ class Measurement:
     message: str
     sizes: Callable[["Config", str], Mapping[str, int]]
     trained: bool = True
+    first_seed: bool = False
     cost: Cost | None = None
     lesions: bool = False
     random_key: int | None = None
     unit: str = ""
     intact: str = ""
+
+    def seeds(self, config: "Config") -> Sequence[int]:
+        """The seeds of the trained networks that it is made of."""
+        return config.seeds[:1] if self.first_seed else config.seeds
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def _measurements(run: Path, config: Config) -> Iterator[tuple[Path, Table]]:
         assert measurement is not None
         for network in measurement.networks(config):
             sizes = measurement.sizes(config, network)
-            for seed in config.seeds if measurement.trained else (0,):
+            for seed in measurement.seeds(config) if measurement.trained else (0,):
                 same: dict[str, str | int] = {"network": network, "seed": seed} if measurement.trained else {}
                 for ending, name in study.table_names(network, seed).items():
                     table = measurement.tables[ending]

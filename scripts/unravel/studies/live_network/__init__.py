@@ -103,6 +103,7 @@ STUDY = Study(
         networks=_shown,
         decides=lambda config, _: {"evaluation": config.evaluation.model_dump(mode="json")},
         sizes=lambda config, network: {"layer": _layers(config.networks[network]), "wiring": WIRINGS + 1},
+        first_seed=True,
         message="Write down the weights of {network}, seed {seed}, in 8 bits",
         cost=Cost(lambda config, size: size.forward * (size.test + 2 * PICTURES * (WIRINGS + 1))),
     ),
