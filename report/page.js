@@ -53,11 +53,12 @@ for (const target of all("main :is(h2, h3, figure, table, tr)[id]")) {
     link.append(...target.childNodes);
     target.append(link);
   } else {
-    const place = target.querySelector("figcaption p, caption, td, th") ?? target; // what a heading in a summary is itself
+    const place = target.querySelector("figcaption p, caption, td, th") ?? target;
     const name = [...place.childNodes].find((part) => part.textContent.trim()) ?? target;
     link.textContent = "#";
     link.ariaLabel = `Permalink to: ${name.textContent.trim()}`;
-    place.insertBefore(link, place.querySelector("details"));
+    if (place.closest("summary")) place.closest("summary").after(link); // a summary may hold no link
+    else place.insertBefore(link, place.querySelector("details"));
   }
 }
 
@@ -163,7 +164,7 @@ for (const button of all("button.copy")) {
 // --- printing: what is folded is printed too, and folded again afterwards ---
 let unfolded = [];
 addEventListener("beforeprint", () => {
-  unfolded = all("details:not([open])");
+  unfolded = all("main details:not([open])"); // those of the contents fold one another, and are not printed
   for (const fold of unfolded) fold.open = true;
 });
 addEventListener("afterprint", () => unfolded.forEach((fold) => (fold.open = false)));

@@ -86,9 +86,9 @@ def test_the_page_is_accessible_and_fits(visit, scheme, width):
     unfold(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     # axe takes seconds for each thousand cells: of what all figures and jobs have in common, one of each is enough
-    page.locator("main :is(.figure, details) ~ details, .figure:not(#fig-single-deletion) details").evaluate_all(
-        "(folds) => folds.forEach((fold) => (fold.open = false))"
-    )
+    alike = "main details:not(.actions > *, main > section > *) ~ details:not(.actions > *)"
+    alike += ", .figure:not(#fig-single-deletion) details"
+    page.locator(alike).evaluate_all("(folds) => folds.forEach((fold) => (fold.open = false))")
     page.locator("main a[href^='#fig-']").first.focus()  # with a preview open
     assert violations(page) == []
 
@@ -187,7 +187,8 @@ def test_parts_have_names_ids_and_places(visit):
     links = page.evaluate("[...document.querySelectorAll('a[href^=\"#\"]')].map((link) => link.getAttribute('href'))")
     assert len(links) > 40
     assert {link[1:] for link in links} <= set(counts)
-    unlinked = """(parts) => parts.filter((part) => !part.querySelector(`a.permalink[href="#${part.id}"]`))
+    unlinked = """(parts) => parts.filter((part) => !(part.closest("summary")?.parentElement ?? part)
+        .querySelector(`a.permalink[href="#${part.id}"]`))
         .map((part) => part.outerHTML.slice(0, 80))"""
     assert page.locator("main :is(h2, figure, table[id], tr[id])").evaluate_all(unlinked) == []
     levels = page.evaluate("[...document.querySelectorAll('h1, h2, h3, h4')].map((part) => Number(part.tagName[1]))")
@@ -273,11 +274,13 @@ def test_the_nu_checker_finds_nothing(written):
 
 def test_every_download_is_the_file_it_says(visit, finished_run, tmp_path):
     page = visit()
+    unfold(page)
     links = page.locator("a[download]")
     assert links.count() >= 44
     for place in range(links.count()):
         if place % 10 == 9:
             page.reload()  # Chromium starts some twenty downloads for one visit of a page, and then no more
+            unfold(page)
         with page.expect_download() as download:
             links.nth(place).click()
         name = download.value.suggested_filename
@@ -333,7 +336,7 @@ def test_a_long_table_is_not_printed_but_named(visit, folder, tmp_path, monkeypa
 
 def test_before_printing_everything_is_unfolded_and_afterwards_folded_again(visit):
     page = visit()
-    folds = page.locator("details")
+    folds = page.locator("main details")
     before = folds.evaluate_all("(folds) => folds.map((fold) => fold.open)")
     assert not all(before)
     page.evaluate("dispatchEvent(new Event('beforeprint'))")  # browsers that cannot do it by style sheet need this
