@@ -77,3 +77,13 @@ def test_what_could_run_or_fetch_is_refused_in_one_line(content, message):
 def test_what_is_no_picture_is_refused(text, message):
     with pytest.raises(InputError, match=f"figure fig: the svg {message}"):
         drawings.inline(text, "fig")
+
+
+def test_a_sketch_puts_percent_where_its_rules_are_and_leaves_out_what_the_paper_states():
+    measured = {"series": "resnet, one deleted", "x": [1, 2, 5], "y": [0, 50, 100]}
+    stated = {"series": "paper, as stated", "x": [1], "y": [90]}
+    empty = {"series": "vgg, one deleted", "x": [], "y": []}
+    (one,) = drawings.sketch([measured, stated, empty], width=144, height=128)
+    assert one["left"] == [36, 61, 136]  # 100 of the width for 4 positions
+    assert one["down"] == [108, 58, 8]
+    assert one["y"] == measured["y"]
