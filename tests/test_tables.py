@@ -89,7 +89,7 @@ KINDS.append(Path("checkpoints/vgg/seed1.history.csv"))
 
 def test_every_table_of_the_published_run_is_what_it_must_be():
     found = published()
-    assert len(found) == 52
+    assert len(found) == 60
     for path, table in found.values():
         tables.read_whole(path, table)
     written = {path.relative_to(PUBLISHED) for path in PUBLISHED.glob("*/**/*.csv") if "figures" not in path.parts}
@@ -135,7 +135,7 @@ def test_no_cell_row_or_column_of_a_real_table_can_be_spoilt_unseen(tmp_path, na
         refused([",".join(cell for i, cell in enumerate(line.split(",")) if i != place) for line in lines], column)
     for row in {1, len(lines) - 1, *(places.randrange(1, len(lines)) for _ in range(5))}:
         refused([*lines, lines[row]])
-        if "image" in table.columns and row == len(lines) - 1 and len(lines) == 10_001:
+        if row == len(lines) - 1 and {"image", "pixels"} & table.columns.keys() and len(lines) in (10_001, 17):
             continue  # how many images there are, no config says: the science checks do
         refused([*lines[:row], *lines[row + 1 :]])
     for column, value in table.same.items():
