@@ -96,7 +96,7 @@ def test_a_figures_graph_shows_its_ancestors_and_no_other_job(page):
         assert set(jobs) == {*makers, f"figures/{slug}"}
         for target, of_box in found.items():
             assert target == f"#job-{of_box[0].replace('/', '-')}"
-            assert page.by_id(target[1:]).tag == "details"
+            assert page.by_id(target[1:]).tag == "tr"
 
 
 def test_the_graph_of_the_pipeline_leads_to_all_jobs(page):
@@ -108,6 +108,6 @@ def test_the_graph_of_the_pipeline_leads_to_all_jobs(page):
     for target, of_box in found.items():
         (kind,) = {graphs.by_script(job, records) for job in of_box}
         assert target == "#jobs-" + "-".join(filter(None, kind))
-        assert page.by_id(target[1:]).tag == "h3"
+        assert page.by_id(target[1:]).tag == "details"
     listed = [entry.attributes["id"] for entry in section.all("details") if entry.attributes["id"] != "checks"]
     assert listed == [f"job-{job.replace('/', '-')}" for of_box in found.values() for job in of_box]
