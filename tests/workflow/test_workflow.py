@@ -187,13 +187,13 @@ def test_a_finished_run_is_fresh_and_whole_until_a_byte_changes(checkout):
     assert snakemake(checkout).returncode == 0
     status, verify = ("status", "--config", "config/ci.yaml"), ("verify", "--run", RUN)
     code, said = called(*status)
-    assert (code, said.splitlines()[-1]) == (0, "21 of 21 fresh")
+    assert (code, said.splitlines()[-1]) == (0, "22 of 22 fresh")
     assert called(*verify) == (
         0,
         "ok      recorded files\nok      claims follow from measurements\n"
         "ok      provenance.json\nok      science\nok      ro-crate-metadata.json\n",
     )
-    assert "11 of 11 figures fresh" in (checkout / RUN / "report.html").read_text()
+    assert "12 of 12 figures fresh" in (checkout / RUN / "report.html").read_text()
     table = checkout / RUN / "measurements/reorderings/resnet-seed1.csv"
     content = table.read_bytes()
     try:
