@@ -11,9 +11,11 @@ from unravel.files import atomic, run_command_line
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, required=True, help="the folder that holds the runs' folders")
-    parser.add_argument("--output", type=Path, required=True, help="HTML file to write into that folder")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="HTML file to write; its links lead from there to the runs"
+    )
     arguments = parser.parse_args()
-    page = overview.write(arguments.results, REPOSITORY / "report")
+    page = overview.write(arguments.results, REPOSITORY / "report", arguments.output.parent)
     with atomic(arguments.output) as partial:
         partial.write_text(page, encoding="utf-8")
 

@@ -23,6 +23,7 @@ from unravel.article import build, comparison, overview
 from unravel.files import sha256
 
 pytestmark = NEEDS_CHROMIUM
+HEADS = "main :is(h2, h3, summary, caption, thead tr, .appendix)"
 
 
 def printed(page, path):
@@ -105,7 +106,7 @@ def index(finished_run, tmp_path_factory):
         config.write_text(config.read_text().replace("scale: ci", "scale: demo"))
         judged = json.loads(claims.read_text())
         claims.write_text(json.dumps([judged[0] | {"verdict": verdict}, *judged[1:]]))
-    (results / "index.html").write_text(overview.write(results, ROOT / "report"), encoding="utf-8")
+    (results / "index.html").write_text(overview.write(results, ROOT / "report", results), encoding="utf-8")
     return results / "index.html"
 
 
@@ -319,6 +320,15 @@ def test_the_printed_page_holds_what_is_folded_and_no_buttons(visit, finished_ru
     for label in ("Copy", "Theme", "Try it", "Exact values", "Skip to", "Contents"):
         assert label not in text, label
     assert page.locator("details[open]").count() == opened <= 1  # at most a group of the contents
+
+
+def test_no_printed_page_ends_with_a_heading(visit, tmp_path):
+    page = visit()
+    heads = {" ".join(head.split()) for head in page.locator(HEADS).all_text_contents()}
+    assert len(heads) > 20
+    for number, text in enumerate(printed(page, tmp_path / "article.pdf").split("\f")[:-1], 1):
+        *_, last, _ = [" ".join(line.split()) for line in text.splitlines() if line.strip()]  # then the page's number
+        assert last not in heads, number
 
 
 def test_a_long_table_is_not_printed_but_named(visit, folder, tmp_path, monkeypatch):

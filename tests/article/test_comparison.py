@@ -1,15 +1,20 @@
 """Two runs side by side: what differs is shown, what does not is not, and a run against itself is identical."""
 
+import base64
+import importlib
 import json
 import re
 import shutil
 
 import pytest
+from article_helpers import parse
 from run_helpers import ROOT, RUN, changed_record, make_run, write
 
-from unravel.article import comparison
+from unravel.article import comparison, same_scale
+from unravel.studies import FIGURES
 
 OTHER = RUN.parent / "other"
+NETWORKS = ("resnet", "vgg")
 
 
 @pytest.fixture(autouse=True)
@@ -62,9 +67,60 @@ def test_errors_and_verdicts_stand_side_by_side():
     page = " ".join(write_page().split())
     row = re.search(r'<th scope="row">vgg</th>(.*?)</tr>', page)[1]
     assert re.findall(r"<td> ?(.*?) ?</td>", row) == ["5.00, n = 1", "7.50, n = 1", "2.50, n = 1"]
-    row = re.search(r"Deleting any layer of VGG(.*?)</tr>", page)[1]
+    row = re.search(r'<th scope="rowgroup"[^>]*> ?Deleting any layer of VGG(.*?)</tr>', page)[1]
     assert "<td>different</td>" in row
     assert re.findall(r'class="verdict .*?</span> (.*?)</span>', row) == ["supported", "not supported"]
+
+
+def test_what_differs_is_said_in_words_first():
+    with changed_record(OTHER / "jobs/checkpoints/vgg/seed1.json") as record:
+        record["facts"]["test_error_percent"] = 7.5
+    edit("claims.json", lambda claims: claims[0].update(verdict="not supported"))
+    claims = json.loads((RUN / "claims.json").read_text())
+    said = parse(re.search(r'<p id="differs">.*?</p>', write_page(), re.DOTALL)[0]).words
+    assert said == (
+        "The two runs differ in 0 keys of their configs. They come to different verdicts on 1 of the "
+        f"{len(claims)} claims that both judge: “{claims[0]['claim'].removesuffix('.')}”. "
+        "The error of resnet is the same in both; that of vgg is 2.50 points higher in other."
+    )
+
+
+def drawing(slug, *tables):
+    """A figure of tables at this place."""
+    study = FIGURES[slug][0].name
+    return importlib.import_module(f"unravel.studies.{study}.figure").draw(tables, "ci").figure
+
+
+def test_panels_of_two_runs_get_the_ends_of_both_and_keep_their_direction():
+    one = drawing("single-deletion", *sorted((RUN / "measurements/deletions").glob("*.csv")))
+    other = drawing("single-deletion", RUN / "measurements/deletions/resnet-seed1.csv")
+    one.axes[0].set(xlim=(0, 5), ylim=(-1, 40))
+    other.axes[0].set(xlim=(7, 2), ylim=(0, 95))  # from right to left
+    same_scale.share(one, other)
+    assert [figure.axes[0].get_ylim() for figure in (one, other)] == [(-1, 95), (-1, 95)]
+    assert [figure.axes[0].get_xlim() for figure in (one, other)] == [(0, 7), (7, 0)]
+
+
+def test_panels_that_show_something_else_are_left_alone():
+    one, other = (drawing("single-deletion", *(RUN / "measurements/deletions").glob(f"{name}*")) for name in NETWORKS)
+    one.axes[0].set(ylim=(0, 40))
+    other.axes[0].set(ylim=(0, 95), ylabel="another quantity")
+    same_scale.share(one, other)
+    assert one.axes[0].get_ylim() == (0, 40)
+
+
+def test_a_figure_is_drawn_again_for_both_runs_or_shown_as_it_lies_there_with_the_reason():
+    runs = [comparison.read_run(run) for run in (RUN, OTHER)]
+    drawn = comparison.pair("single-deletion", *runs)
+    assert drawn.apart == ""
+    assert drawn.one == drawn.other  # the same tables
+    assert b"<svg" in base64.b64decode(drawn.one.partition(",")[2])
+    table = RUN / "measurements/deletions/vgg-seed1.csv"
+    write(table, table.read_text() + "\n")
+    as_stored = comparison.pair("single-deletion", *runs)
+    assert str(table) in as_stored.apart
+    assert base64.b64decode(as_stored.one.partition(",")[2]) == b"single-deletion svg"
+    assert str(table) in " ".join(write_page().split())
 
 
 def test_errors_are_those_of_the_saved_networks_where_the_run_draws_them():

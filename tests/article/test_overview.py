@@ -1,5 +1,6 @@
 """The page on all runs: what it says of each, where it leads, where runs disagree, and what it does with odd ones."""
 
+import base64
 import json
 import re
 import shutil
@@ -41,7 +42,7 @@ def judge(name, **verdicts):
 
 
 def write_index():
-    return parse(overview.write(Path("results"), ROOT / "report"))
+    return parse(overview.write(Path("results"), ROOT / "report", Path("results")))
 
 
 def facts(page):
@@ -75,6 +76,23 @@ def test_every_link_leads_somewhere(results):
     for link in links:
         file, _, anchor = link.partition("#")
         assert not anchor or anchor in ids(parse((results / file).read_text()))
+
+
+def test_the_page_may_lie_in_any_folder(results):
+    page = parse(overview.write(results, ROOT / "report", Path("pages/of all")))
+    links = {link.attributes["href"].partition("#")[0] for link in page.all("a")} - {""}
+    assert links == {"../../results/large/report.html", "../../results/small/report.html"}
+    run = overview.read_run(results / "small", Path("elsewhere/one two"))
+    assert run.report == "../../results/small/report.html"
+
+
+def test_each_run_shows_its_figure_3_which_leads_to_its_report(results):
+    (results / "small/figures/single-deletion.svg").unlink()
+    large, small = write_index().with_class("small")[0].all("figure")
+    assert large.all("a")[0].attributes["href"] == "large/report.html"
+    stored = base64.b64decode(large.all("img")[0].attributes["src"].partition(",")[2])
+    assert stored == (results / "large/figures/single-deletion.svg").read_bytes()
+    assert small.words == "not in this run small"
 
 
 def test_a_run_is_described_by_its_files(results):
@@ -173,11 +191,14 @@ def test_without_a_report_or_without_its_anchors_a_verdict_leads_as_far_as_it_ca
 
 
 def test_text_of_a_run_is_no_markup_and_nothing_is_fetched(results):
-    page = overview.write(Path("results"), ROOT / "report")
+    page = overview.write(Path("results"), ROOT / "report", Path("results"))
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)" in page
-    assert not re.search(r"src=|@import|url\(|https?:", page)
+    assert all(source.startswith("data:image/svg+xml;base64,") for source in re.findall(r'src="(.*?)"', page))
+    assert not re.search(r"@import|url\(|https?:", page)
 
 
 def test_the_same_runs_give_the_same_bytes(results):
-    assert overview.write(Path("results"), ROOT / "report") == overview.write(Path("results"), ROOT / "report")
+    assert overview.write(Path("results"), ROOT / "report", Path("results")) == overview.write(
+        Path("results"), ROOT / "report", Path("results")
+    )

@@ -1,20 +1,20 @@
 """Comparison: two runs side by side, as one offline page that shows only what differs in the configs."""
 
-import base64
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from unravel import tables
-from unravel.article import pages
+from unravel.article import pages, same_scale
 from unravel.config import flat
 from unravel.evidence import claims, lineage
 from unravel.evidence.claims import Judged
 from unravel.evidence.lineage import Records
-from unravel.files import read_bytes, read_json
-from unravel.run import read_config
+from unravel.files import InputError, read_bytes, read_json
+from unravel.run import Config, read_config
 from unravel.statistics import Interval, difference_interval, mean_interval
+from unravel.studies import FIGURES
 from unravel.tables import NETWORK, PERCENT, SEED, text
 
 
@@ -23,12 +23,33 @@ class Run:
     """What a comparison needs of a run."""
 
     folder: Path
-    settings: dict[str, Any]
+    config: Config
+    records: Records
     errors: dict[str, list[float]]
     claims: dict[str, Judged]
-    pictures: dict[str, str]
+    pictures: dict[str, bytes]
     headlines: dict[str, dict[str, float]]
-    hashes: dict[str, str]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Its config, flat."""
+        return flat(self.config.model_dump(mode="json"))
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The SHA-256 of what its jobs made, by path below its folder."""
+        made = {path: made["sha256"] for record in self.records.values() for path, made in record["outputs"].items()}
+        return {path.removeprefix(f"{self.folder.as_posix()}/"): digest for path, digest in made.items()}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A figure in both runs: addresses of pictures, None where a run lacks it; `apart` says why their axes differ."""
+
+    name: str
+    one: str | None
+    other: str | None
+    apart: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,38 +65,51 @@ class Row:
 def write(one: Path, other: Path, source: Path) -> str:
     """The page that compares two runs. Raises InputError if one lacks its config, claims or records."""
     runs = read_run(one), read_run(other)
+    judged = _either(runs[0].claims, runs[1].claims)
     return pages.template(source, "comparison.html").render(
         one=runs[0],
         other=runs[1],
         settings=differences(runs[0].settings, runs[1].settings),
-        rows=rows(runs[0].errors, runs[1].errors),
-        claims=_either(runs[0].claims, runs[1].claims),
+        rows=error_rows(*runs),
+        claims=judged,
+        both=[pair for pair in judged.values() if all(pair)],
         claim_rows=claim_rows,
         headlines={
             slug: {key: pair for key, pair in _either(one or {}, other or {}).items() if pair[0] != pair[1]}
             for slug, (one, other) in _either(runs[0].headlines, runs[1].headlines).items()
         },
-        pictures=_either(runs[0].pictures, runs[1].pictures),
+        pictures={slug: pair(slug, *runs) for slug in _either(runs[0].pictures, runs[1].pictures)},
         identical=identical(*runs),
     )
 
 
 def read_run(folder: Path) -> Run:
     """Read a run. Raises InputError if a file is missing or damaged."""
-    settings = read_config(folder / "config.yaml").model_dump(mode="json")
+    config = read_config(folder / "config.yaml")
     records = lineage.read_records(folder / "jobs")
-    pictures = {
-        path.stem: "data:image/svg+xml;base64," + base64.b64encode(read_bytes(path)).decode()
-        for path in sorted((folder / "figures").glob("*.svg"))
-    }
+    pictures = {path.stem: read_bytes(path) for path in sorted((folder / "figures").glob("*.svg"))}
     headlines = {
         path.stem: headline_numbers(read_json(path, lineage.AGAIN))
         for path in sorted((folder / "figures").glob("*.json"))
     }
     judged = {claim.id: claim for claim in claims.read_judged(folder / "claims.json")}
-    made = {path: made["sha256"] for record in records.values() for path, made in record["outputs"].items()}
-    hashes = {path.removeprefix(f"{folder.as_posix()}/"): digest for path, digest in made.items()}
-    return Run(folder, flat(settings), test_errors(folder, records), judged, pictures, headlines, hashes)
+    return Run(folder, config, records, test_errors(folder, records), judged, pictures, headlines)
+
+
+def pair(slug: str, one: Run, other: Run) -> Pair:
+    """A figure in both runs: drawn again on axes of one scale where it shows measurements, else as it lies there."""
+    figure = FIGURES[slug][1] if slug in FIGURES else None  # one of another version of this code
+    name = f"{figure.label}. {figure.title}" if figure else slug
+    first, second = (pages.svg_address(run.pictures[slug]) if slug in run.pictures else None for run in (one, other))
+    stored = Pair(name, first, second)
+    if figure is None or None in (first, second) or "manifest" in figure.inputs:  # images have no axes to share
+        return stored
+    try:
+        drawn = [same_scale.draw(slug, run.folder, run.config, run.records) for run in (one, other)]
+    except InputError as reason:
+        return replace(stored, apart=str(reason))
+    same_scale.share(*drawn)
+    return Pair(name, *(pages.svg_address(same_scale.picture(again)) for again in drawn))
 
 
 def test_errors(run: Path, records: Records) -> dict[str, list[float]]:
@@ -110,24 +144,35 @@ def headline_numbers(values: Mapping[str, Any]) -> dict[str, float]:
 
 def claim_rows(one: Judged | None, other: Judged | None) -> list[Row]:
     """A row for each value that a claim shows in either run, in the claim's words."""
-    seeds = [
-        {claim.shown[name]: [values[name] for values in claim.per_seed] for name in claim.values} if claim else {}
-        for claim in (one, other)
-    ]
-    return rows(*seeds)
+    shown = (one.shown if one else {}) | (other.shown if other else {})
+    return [replace(row, name=shown[row.name]) for row in rows(_seeds(one), _seeds(other), pages.ends)]
 
 
-def rows(one: Mapping[str, list[float]], other: Mapping[str, list[float]]) -> list[Row]:
-    """A row for each name that either run has values of, one per seed."""
-    return [
-        Row(
-            name,
-            mean_interval(one[name]) if name in one else None,
-            mean_interval(other[name]) if name in other else None,
-            difference_interval(one[name], other[name]) if name in one and name in other else None,
+def _seeds(claim: Judged | None) -> dict[str, list[float]]:
+    """The values that a claim shows, one per seed."""
+    return {name: [values[name] for values in claim.per_seed] for name in claim.values} if claim else {}
+
+
+def error_rows(one: Run, other: Run) -> list[Row]:
+    """A row for the test error in percent of each network that either run has."""
+    return rows(one.errors, other.errors, lambda _: pages.ends("percent"))
+
+
+def rows(
+    one: Mapping[str, list[float]], other: Mapping[str, list[float]], ends: Callable[[str], tuple[float, float]]
+) -> list[Row]:
+    """A row for each name that either run has values of, one per seed; `ends` says what a value of a name can be."""
+    found = []
+    for name in dict.fromkeys([*one, *other]):
+        least, most = ends(name)
+        first, second = (
+            pages.within(mean_interval(run[name]), least, most) if name in run else None for run in (one, other)
         )
-        for name in dict.fromkeys([*one, *other])
-    ]
+        difference = None
+        if first and second:
+            difference = pages.within(difference_interval(one[name], other[name]), least - most, most - least)
+        found.append(Row(name, first, second, difference))
+    return found
 
 
 def identical(one: Run, other: Run) -> bool:

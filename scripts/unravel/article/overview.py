@@ -1,5 +1,6 @@
 """Overview: every finished run of a folder on one offline page, its verdicts side by side and linked to its report."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,16 +15,18 @@ from unravel.data.preparation import Manifest, read_manifest
 from unravel.evidence import claims, lineage, provenance
 from unravel.evidence.claims import Judged
 from unravel.evidence.provenance import Provenance
-from unravel.files import InputError, read_text
+from unravel.files import InputError, read_bytes, read_text
 from unravel.run import Config, read_config
 from unravel.statistics import Interval, mean_interval
 
+SHOWN = "single-deletion.svg"  # of each run, in small
 ORDER = ("paper", "short", "own", "demo", "ci")  # of the runs: the nearer to the paper, the further left
 
 
 @dataclass(frozen=True)
 class Run:
-    """What the overview shows of a run. `report` is the address of its report, None if there is none."""
+    """What the overview shows of a run. `report` is the address of its report, None if there is none; so is `picture`,
+    that of its Figure 3."""
 
     name: str
     settings: Config
@@ -32,6 +35,7 @@ class Run:
     errors: Mapping[str, Interval]
     claims: Mapping[str, Judged]
     report: str | None
+    picture: str | None
     anchors: frozenset[str]
 
     @property
@@ -58,18 +62,18 @@ class Disagreement:
     same_criterion: bool
 
 
-def write(results: Path, source: Path) -> str:
+def write(results: Path, source: Path, beside: Path) -> str:
     """The page on all finished runs below `results`: those with claims.json and provenance.json.
 
-    A run that cannot be read, because a file is damaged or another version of this code wrote it, is one line that says
-    so. Raises InputError if there is no finished run at all.
+    Its links are good for a page in the folder `beside`. A run that cannot be read, because a file is damaged or
+    another version of this code wrote it, is one line that says so. Raises InputError if there is no finished run.
     """
     folders = sorted({path.parent for path in results.glob("*/provenance.json")})
     finished = [folder for folder in folders if (folder / "claims.json").exists()]
     runs, problems = [], {}
     for folder in finished:
         try:
-            runs.append(read_run(folder))
+            runs.append(read_run(folder, beside))
         except InputError as error:
             problems[folder.name] = str(error)
     if not finished:
@@ -88,12 +92,16 @@ def write(results: Path, source: Path) -> str:
     )
 
 
-def read_run(folder: Path) -> Run:
-    """Read a finished run. Raises InputError if a file is missing, damaged or of another version of this code."""
+def read_run(folder: Path, beside: Path) -> Run:
+    """Read a finished run, for a page in the folder `beside`.
+
+    Raises InputError if a file is missing, damaged or of another version of this code.
+    """
     settings = read_config(folder / "config.yaml")
     report = folder / "report.html"
     text = read_text(report, "write it again") if report.exists() else ""
     errors = test_errors(folder, lineage.read_records(folder / "jobs"))
+    picture = folder / "figures" / SHOWN
     return Run(
         name=folder.name,
         settings=settings,
@@ -101,7 +109,8 @@ def read_run(folder: Path) -> Run:
         provenance=provenance.read(folder / "provenance.json"),
         errors={network: mean_interval(values) for network, values in errors.items()},
         claims={claim.id: claim for claim in claims.read_judged(folder / "claims.json")},
-        report=f"{quote(folder.name)}/report.html" if text else None,
+        report=quote(os.path.relpath(report, beside)) if text else None,
+        picture=pages.svg_address(read_bytes(picture)) if picture.exists() else None,
         anchors=frozenset(re.findall(r'\bid="([\w-]+)"', text)),
     )
 

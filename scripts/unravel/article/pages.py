@@ -4,6 +4,7 @@ import base64
 import hashlib
 import math
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import cache
 from pathlib import Path
@@ -83,6 +84,11 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
+def svg_address(svg: bytes) -> str:
+    """The address of a picture that is part of the page; nothing in it can run or fetch."""
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
+
+
 def points(value: float | None, digits: int = 2) -> str:
     """A number as prose shows it."""
     return ABSENT if value is None or math.isnan(value) else quoted(f"{value:.{digits}f}", value)
@@ -133,8 +139,8 @@ def interval(value: Interval | Mapping[str, Any], digits: int | None = None) -> 
     if held.n == 1 or math.isnan(held.mean):
         mean = points(float(held.mean), digits)
         return quoted(f"{mean} (n = {held.n})", held.mean)
-    low, high = max(0, held.low), min(100, held.high)
-    words = f"{held.mean:.{digits}f} (95% interval {low:.{digits}f} to {high:.{digits}f}, n = {held.n})"
+    held = within(held, *ends("percent"))
+    words = f"{held.mean:.{digits}f} (95% interval {held.low:.{digits}f} to {held.high:.{digits}f}, n = {held.n})"
     return quoted(words, held.mean)
 
 
@@ -152,9 +158,18 @@ def claim_value(value: Interval, name: str) -> str:
     """A claim's value with its 95% interval, cut to what the value can be, and n; without them where nothing varies."""
     if value.low == value.high:
         return quoted(f"{value.mean:.3g}", value.mean)
-    low_end, high_end = next((ends for part, ends in ENDS.items() if part in name), (-math.inf, math.inf))
-    low, high = max(value.low, low_end), min(value.high, high_end)
-    return quoted(f"{value.mean:.3g} ({low:.3g} to {high:.3g}, n\u00a0=\u00a0{value.n})", value.mean)
+    held = within(value, *ends(name))
+    return quoted(f"{held.mean:.3g} ({held.low:.3g} to {held.high:.3g}, n\u00a0=\u00a0{held.n})", held.mean)
+
+
+def ends(name: str) -> tuple[float, float]:
+    """The least and the most that a claim's value of this name can be."""
+    return next((ends for part, ends in ENDS.items() if part in name), (-math.inf, math.inf))
+
+
+def within(value: Interval, least: float, most: float) -> Interval:
+    """An interval, cut to what its value can be."""
+    return replace(value, low=max(value.low, least), high=min(value.high, most))
 
 
 def counted(number: int, word: str) -> str:
