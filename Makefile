@@ -63,8 +63,9 @@ test: lint  ## check everything: format, lint, types, unit tests, and the whole 
 mutants: $(INSTALLED)  ## list changes of the code that no test notices, which takes hours: MODULE=statistics
 	@for module in $$MODULE; do bash tests/mutants.sh "$$module" || exit; done
 
-campaign: $(INSTALLED)  ## damage a run's files 1,000 times, kill 100 trainings, spoil 500 configs: hours
+campaign: $(INSTALLED)  ## damage a run's files 1,000 times, kill 100 trainings, spoil 500 configs, then 5,000 of each kind by Hypothesis: hours
 	PYTHONPATH=scripts:tests python tests/campaign/faults.py
+	pytest --hypothesis-profile=campaign tests/config/test_fuzz.py tests/data/test_arrays_fuzz.py
 
 lint: $(INSTALLED)  ## check format, lint and types
 	ruff format --check --quiet

@@ -187,6 +187,7 @@ function cutting(view, data) {
     const [height, width] = [70, Math.max(320, 34 + step * (blocks + 1))];
     const svg = drawn("svg", { class: "left-by-length", viewBox: `0 0 ${width} ${height + 38}`, role: "img" });
     svg.setAttribute("aria-label", "Share of the paths of each length that is left");
+    svg.style.maxWidth = `${1.3 * width}px`; // its text stays as large as that around it
     const bars = Array.from({ length: blocks + 1 }, (_, length) => {
       const at = 32 + step * length;
       svg.append(drawn("rect", { class: "all", x: at, y: 4, width: 0.75 * step, height }));

@@ -11,6 +11,7 @@ import torch
 import workflow_helpers
 from browser_helpers import CHROMIUM, FLAGS, MISSING, WIDE
 from filelock import FileLock
+from hypothesis import settings
 
 from unravel.config import VGG, Evaluation, ResNet
 from unravel.data.batches import Split, random_generator
@@ -19,6 +20,11 @@ from unravel.networks import Network, build, initialise
 
 RESNET = ResNet(architecture="resnet", blocks_per_stage=(2, 2, 1), channels=(4, 6, 8))
 PLAIN = VGG(architecture="vgg", layers_per_stage=(2, 2, 1), channels=6)
+
+# Hypothesis: the same examples in each call of the tests, more and other ones in the campaign.
+settings.register_profile("tests", derandomize=True, deadline=None, database=None)
+settings.register_profile("campaign", max_examples=5000, deadline=None, database=None, print_blob=True)
+settings.load_profile("tests")
 
 
 @pytest.fixture(autouse=True)

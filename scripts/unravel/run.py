@@ -141,7 +141,7 @@ def _line(error: Any, raw: Mapping[str, Any]) -> str:
     path: list[str] = []
     node: Any = raw
     for i, part in enumerate(error["loc"]):
-        here = part in node if isinstance(node, Mapping) else isinstance(node, list | tuple) and isinstance(part, int)
+        here = part in node if isinstance(node, Mapping) else isinstance(node, list | tuple) and part in range(len(node))
         if here:
             node = node[part]
         # What is neither a key of the file nor a missing one names a union's member; a reader does not know it.
