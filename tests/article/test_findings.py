@@ -72,6 +72,8 @@ WORDS = {
 # Sentences of a result that are the same whatever was found, since they say how a number is meant, or hold by counting.
 MEANINGS = (
     "Medians and percentiles are over a network's blocks or layers; all these numbers are means over seeds.",
+    "Medians are taken as for Figure 5a.",
+    "The table has the same with batch normalisation in eval mode.",
     "Medians are over the draws of one seed, then averaged over seeds; the line of the figure is over the draws of all "
     "seeds together.",
     "Deleting blocks takes away long paths first.",
