@@ -60,7 +60,7 @@ index: $(INSTALLED)  ## write one page on all finished runs, their verdicts side
 test: lint  ## check everything: format, lint, types, unit tests, and the whole pipeline on a tiny run
 	pytest --numprocesses auto --dist worksteal
 
-mutants: $(INSTALLED)  ## list changes of the code that no test notices, which takes hours: MODULE=statistics
+mutants: $(INSTALLED)  ## list changes of the code that no test notices, which takes hours: MODULE=statistics, of each only SAMPLE=60
 	@for module in $$MODULE; do bash tests/mutants.sh "$$module" || exit; done
 
 campaign: $(INSTALLED)  ## damage a run's files 1,000 times, kill 100 trainings, spoil 500 configs, then 5,000 of each kind by Hypothesis: hours

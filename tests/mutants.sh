@@ -2,12 +2,14 @@
 # Change one module of the library in many small ways, one at a time, and show the changes that its own tests do not
 # notice or do not reach. It happens in a copy, so that nobody else meets a mutant; mutmut comes from PyPI on top of
 # .venv and is not installed there.
-# usage: tests/mutants.sh statistics|engine|networks|training|studies
+# usage: [SAMPLE=60] tests/mutants.sh statistics|engine|networks|training|studies
+#   SAMPLE: so many changes, drawn at random with a fixed seed, instead of all; then half an hour is enough.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 case $1 in
     statistics) mutated=statistics.py tests=tests/test_statistics.py ;;
-    engine | networks | training) mutated="$1/*" tests=tests/$1 ;;
+    engine) mutated="engine/*" tests="tests/engine tests/studies" ;;
+    networks | training) mutated="$1/*" tests=tests/$1 ;;
     studies) mutated="studies/*/values.py" tests="tests/studies tests/evidence/test_claims.py" ;;
     *) echo "error: MODULE=$1 is not statistics, engine, networks, training or studies" >&2 && exit 2 ;;
 esac
@@ -30,5 +32,16 @@ process_isolation = forkserver
 timeout_constant = 4.0
 END
 export OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1
-"${run[@]}" mutmut run
+names=()
+if [ -n "${SAMPLE:-}" ]; then
+    "${run[@]}" mutmut run nothing > made.log 2>&1 || true  # makes all mutants and tries none
+    mapfile -t names < <(python - "$SAMPLE" << END
+import json, pathlib, random, sys
+made = {name for path in pathlib.Path("mutants/src").rglob("*.meta") for name in json.loads(path.read_text())["exit_code_by_key"]}
+print(*random.Random(1).sample(sorted(made), min(int(sys.argv[1]), len(made))), sep="\n")
+END
+)
+fi
+"${run[@]}" mutmut run "${names[@]}"
+"${run[@]}" mutmut results --all true | sed -n 's/.*: //p' | sort | uniq -c
 "${run[@]}" mutmut results | sed -nE 's/^ *(.*): (survived|no tests)$/\1/p' | xargs -rn1 "${run[@]}" mutmut show
