@@ -79,8 +79,7 @@ format: $(INSTALLED)  ## format the code
 	ruff format --quiet
 	snakefmt workflow
 
-clean:  ## delete the results made here, the environment and all caches
-	git clean -dfqx results
+clean:  ## delete the environment and all caches; runs stay in results/ until you delete their folders
 	rm -rf .venv .snakemake .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from unravel.article import comparison
 from unravel.evidence.records import REPOSITORY
-from unravel.files import atomic, run_command_line
-from unravel.run import require_name
+from unravel.files import InputError, atomic, run_command_line
+from unravel.run import require_made, require_name
 
 
 def main() -> None:
@@ -15,9 +15,15 @@ def main() -> None:
     parser.add_argument("other", type=Path, help="folder of the run to compare it with")
     parser.add_argument("--into", type=Path, required=True, help="folder to write <one>-vs-<other>.html into")
     arguments = parser.parse_args()
-    one, other = (require_name(path.name) for path in (arguments.one, arguments.other))
+    for name, folder in (("A", arguments.one), ("B", arguments.other)):
+        if not folder.name:
+            raise InputError(
+                f"{name} says which run to compare; give two, as in `make diff A=results/demo B=results/other`"
+            )
+        require_name(folder.name)
+        require_made(folder)
     page = comparison.write(arguments.one, arguments.other, REPOSITORY / "report")
-    output = arguments.into / f"{one}-vs-{other}.html"
+    output = arguments.into / f"{arguments.one.name}-vs-{arguments.other.name}.html"
     with atomic(output) as partial:
         partial.write_text(page, encoding="utf-8")
     print(f"The comparison: {output}")

@@ -141,7 +141,9 @@ def _line(error: Any, raw: Mapping[str, Any]) -> str:
     path: list[str] = []
     node: Any = raw
     for i, part in enumerate(error["loc"]):
-        here = part in node if isinstance(node, Mapping) else isinstance(node, list | tuple) and part in range(len(node))
+        here = (
+            part in node if isinstance(node, Mapping) else isinstance(node, list | tuple) and part in range(len(node))
+        )
         if here:
             node = node[part]
         # What is neither a key of the file nor a missing one names a union's member; a reader does not know it.
@@ -167,6 +169,14 @@ def require_name(name: str) -> str:
     if not re.fullmatch(NAME, name) or len(name) > LONGEST_NAME:
         raise InputError(f"{cut(ascii(name))}: is no name of a run; expected that of a folder in results, such as demo")
     return name
+
+
+def require_made(folder: Path) -> None:
+    """Check that a folder holds a run. Raises InputError, which names those beside it, if it does not."""
+    if not (folder / "config.yaml").is_file():
+        made = ", ".join(sorted(path.parent.name for path in folder.parent.glob("*/config.yaml")))
+        others = f"there {'are' if ',' in made else 'is'} {made}" if made else "there is none yet"
+        raise InputError(f"{cut(str(folder))}: there is no such run, {others}; to make the demo run, run `make report`")
 
 
 def to_yaml(config: Config) -> str:

@@ -66,7 +66,10 @@ def resnet(**changes):
         ),
         ({"gradients": {"network": "vgg"}}, "gradients.network is 'vgg', which is not of architecture resnet"),
         ({"dataset": {"source": "folder"}}, "config: dataset.path: Field required"),
-        ({"dataset": {"source": "imagenet", "path": ".", "mean": [0.5, 0.5]}}, "config: dataset.mean.2: Field required"),
+        (
+            {"dataset": {"source": "imagenet", "path": ".", "mean": [0.5, 0.5]}},
+            "config: dataset.mean.2: Field required",
+        ),
         ({"training": {"learning_rate": "fast"}}, "config: training.learning_rate: Input should be a valid number"),
         (
             {"training": {"learning_rate": float("nan")}},

@@ -107,8 +107,34 @@ def test_only_figures_that_there_are_can_be_asked_for(monkeypatch, checkout, cap
     check(monkeypatch, "--figure=5a")
     assert capsys.readouterr().out == "mine\n"
     for number in ("", "9", "3; touch planted"):
-        with pytest.raises(InputError, match=r"FIG='.*': no such figure, expected one of 1, 2, .*5a"):
+        with pytest.raises(InputError) as caught:
             check(monkeypatch, f"--figure={number}")
+        first, *listed = str(caught.value).splitlines()
+        assert first == (f"FIG={number!r}: no such figure" if number else "FIG says which figure") + "; expected one of"
+        assert "  FIG=5a        Figure 5a. Test error after deleting several random blocks" in listed
+
+
+@pytest.mark.parametrize("target", ["seal", "reference", "verify"])
+def test_a_run_that_there_is_not_is_told_in_a_line_with_those_that_there_are(checkout, target):
+    done = make(checkout, target, "RUN=other")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: results/other: there is no such run, there is none yet; to make the demo run")
+    (checkout / "results" / "mine" / "config.yaml").write_text(GOOD)
+    assert "no such run, there is mine; to make" in make(checkout, target, "RUN=other").stderr
+    assert not (checkout / "called").exists()
+
+
+def test_a_comparison_asks_for_two_runs_that_there_are(checkout):
+    assert make(checkout, "diff", "A=results/x").stderr.startswith("error: results/x: there is no such run")
+    (checkout / "results" / "mine" / "config.yaml").write_text(GOOD)
+    assert make(checkout, "diff", "A=results/mine").stderr.startswith("error: B says which run to compare; give two")
+
+
+def test_cleaning_up_deletes_no_run(checkout):
+    kept = checkout / "results" / "mine" / "seal.json"
+    assert make(checkout, "clean").returncode == 0
+    assert kept.exists()
+    assert not (checkout / ".venv").exists()
 
 
 def test_a_run_does_not_write_into_the_folder_of_another(tmp_path):
