@@ -57,14 +57,14 @@ def picture() -> str:
     """The first published run's Figure 3 with its caption, as Markdown."""
     folder = REPOSITORY / "results" / PUBLISHED[0]
     template, deletions = pages.template(REPOSITORY / "report", "picture.md"), figure_values(folder)["single-deletion"]
-    return template.render(run=overview.read_run(folder), deletions=deletions) + "\n"
+    return template.render(run=overview.read_run(folder, folder.parent), deletions=deletions) + "\n"
 
 
 def of_runs(name: str) -> str:
     """A template of report/ on the published runs, as Markdown."""
     folders = [REPOSITORY / "results" / name for name in PUBLISHED]
     return pages.template(REPOSITORY / "report", name).render(
-        runs=[overview.read_run(folder) for folder in folders],
+        runs=[overview.read_run(folder, folder.parent) for folder in folders],
         figures={folder.name: figure_values(folder) for folder in folders},
         trainings=trainings,
         paper_errors=paper.TEST_ERRORS,
