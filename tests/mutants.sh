@@ -17,7 +17,7 @@ pytest=$(grep -o '^pytest==[^ ]*' requirements.lock)
 run=(nice uv run --quiet --no-project --python "$PWD/.venv/bin/python" --with mutmut==3.8.1 --with "$pytest" --)
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
-cp -r config report workflow tests pyproject.toml "$copy"
+cp -r config report workflow tests pyproject.toml requirements.lock "$copy"
 cp -r scripts "$copy/src"  # where mutmut knows how to name modules; tests and pytest still say scripts
 cd "$copy"
 mkdir mutants && ln -s src mutants/scripts
@@ -27,7 +27,7 @@ cat > setup.cfg << END
 source_paths = src
 only_mutate = src/unravel/$mutated
 pytest_add_cli_args_test_selection =$(printf '\n    %s' $tests)
-also_copy =$(printf '\n    %s' config report workflow)
+also_copy =$(printf "\n    %s" config report workflow requirements.lock)
 process_isolation = forkserver
 timeout_constant = 4.0
 END
