@@ -54,8 +54,8 @@ def victims() -> list[Path]:
     return [Path(path) for path in sorted({*made, *records})]
 
 
-def consumers(victim: Path) -> list[list[str]]:
-    """The commands of all that reads a file: jobs that name it or what its record made, the report and the checks."""
+def consumers(victim: Path) -> tuple[set[str], list[list[str]]]:
+    """A file with what its record made, if it is one, and the commands of all that reads these, report and checks too."""
     records = read_records(RUN / "jobs")
     about = {str(victim)}
     name = victim.relative_to(RUN / "jobs").with_suffix("").as_posix() if victim.is_relative_to(RUN / "jobs") else ""
@@ -64,7 +64,7 @@ def consumers(victim: Path) -> list[list[str]]:
         about.add(str(victim.with_name("manifest.json")))  # images are read by their manifest
     jobs = [record["command"] for record in records.values() if about & record["inputs"].keys()]
     commands = [shlex.split(command)[1:] for command in sorted(jobs)]
-    return [
+    return about, [
         *(command for command in commands if command[0] != "scripts/train.py"),
         ["scripts/write_report.py", "--run", str(RUN), "--output", str(RUN / "report.html")],
         ["scripts/verify.py", "--run", str(RUN)],
@@ -88,16 +88,18 @@ def run(command: list[str]) -> str:
     return ""
 
 
-def lines_about(victim: Path, before: str, after: str) -> bool:
-    """Whether the report says something of a file that it did not say before."""
+def lines_about(files: set[str], before: str, after: str) -> bool:
+    """Whether the report says something of one of these files that it did not say before."""
     known = set(before.splitlines())
-    return any(re.search(rf"\b{re.escape(victim.name)}", line) for line in after.splitlines() if line not in known)
+    names = "|".join(re.escape(Path(file).name) for file in files)
+    return any(re.search(rf"\b({names})", line) for line in after.splitlines() if line not in known)
 
 
 def judge(victim: Path, whole: dict[str, bytes]) -> tuple[str, str]:
     """What comes of a damaged file: the kind of outcome, and what was said."""
     told = ""
-    for command in consumers_before[victim]:
+    about, commands = consumers_before[victim]
+    for command in commands:
         if told and command[0] == "scripts/verify.py":  # it makes nothing, and is the last to tell
             continue
         try:
@@ -112,14 +114,14 @@ def judge(victim: Path, whole: dict[str, bytes]) -> tuple[str, str]:
         for path, content in whole.items():
             if path != str(victim) and path in command and Path(path).is_file() and Path(path).read_bytes() != content:
                 page = path.endswith("report.html")
-                if not (page and lines_about(victim, content.decode(), Path(path).read_text(encoding="utf-8"))):
+                if not (page and lines_about(about, content.decode(), Path(path).read_text(encoding="utf-8"))):
                     return "wrong", f"{shlex.join(command)[:200]}: {path} is another file"
                 told = told or "the report says so"
     return ("told", told) if told else ("unharmed", "")
 
 
-consumers_before: dict[Path, list[list[str]]] = {}
-"""The commands for each file, as the records say before one of them is damaged."""
+consumers_before: dict[Path, tuple[set[str], list[list[str]]]] = {}
+"""What `consumers` says of each file before one of them is damaged."""
 
 
 # --- tries ------------------------------------------------------------------------------------------------------------
