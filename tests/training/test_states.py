@@ -155,6 +155,16 @@ def test_a_state_from_before_there_were_digests_is_taken_and_told(saving, goes_o
     assert told == f"{saving.path}: this saved state has no digest, so its values are taken unchecked"
 
 
+def test_a_history_of_another_form_is_damage(saving, goes_on):
+    tensors, description = checkpoints.read_tensors(saving.path)
+    del description[states.DIGEST]
+    description["history"][0]["loss"] = 1.0
+    checkpoints.write_tensors(saving.path, tensors, {**description, states.DIGEST: states.digest(tensors, description)})
+    epochs, (told,) = goes_on()
+    assert epochs == [4]
+    assert "this saved state is damaged (its history cannot be read: " in told
+
+
 def test_a_state_of_another_network_is_refused_and_kept(saving, make_split):
     """As after a change of the code: its recipe is the same, its tensors are not."""
     kept = saving.path.read_bytes()
