@@ -82,6 +82,14 @@ def test_without_its_verdicts_a_run_shows_its_figures(run, page):
     assert dangling(partial) == set()
 
 
+def test_verdicts_without_a_record_are_said_to_come_from_nowhere_known(run):
+    (run / "jobs/claims.json").unlink()
+    section = sections(written(run))["claims"]
+    assert f"Where these verdicts come from is not known: {run}/claims.json has no job record." in section.words
+    judged = json.loads((run / "claims.json").read_text())
+    assert section.words.count("! evidence: unknown source") == len(judged)
+
+
 def test_without_a_training_record_the_networks_are_a_placeholder(run):
     (run / "jobs/checkpoints/vgg/seed1.json").unlink()
     partial = written(run)

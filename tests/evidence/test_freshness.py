@@ -267,3 +267,8 @@ def test_a_table_that_somebody_put_there_is_of_unknown_source_and_so_is_what_res
     found = assess()
     assert found[CLAIMS].reasons == (f"{RUN}/measurements/deletions/vgg-seed1.csv: has no job record",)
     assert {found[CLAIMS].state, found[SINGLE].state} == {"unknown source"}
+
+
+def test_verdicts_that_no_record_tells_of_are_of_unknown_source():
+    (RUN / "jobs/claims.json").unlink()
+    assert verdict_states() == {"delete-vgg": "unknown source", "binomial": "unknown source"}

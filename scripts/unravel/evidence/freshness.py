@@ -213,9 +213,12 @@ def verdicts(
 ) -> dict[str, State]:
     """The state of each verdict's evidence, by the claim's name: of the tables of the studies that it rests on.
 
-    rests_on: the keys of these studies, by the claim.
+    rests_on: the keys of these studies, by the claim. Where no record says how the verdicts were made, all are of an
+    unknown source.
     """
-    inputs = records["claims"]["inputs"] if "claims" in records else {}
+    if "claims" not in records:
+        return dict.fromkeys(rests_on, "unknown source")
+    inputs = records["claims"]["inputs"]
     found: dict[str, State] = {}
     for claim, keys in rests_on.items():
         folders = [run / "measurements" / key for key in keys]
