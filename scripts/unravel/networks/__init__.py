@@ -6,11 +6,11 @@ import torch
 
 from unravel.config import VGG, NetworkSettings, Pretrained, ResNet
 from unravel.files import InputError
-from unravel.networks.base import Block, Network, Wiring, initialise
+from unravel.networks.base import Block, Network, Step, Wiring, initialise
 from unravel.networks.resnet import build_resnet
 from unravel.networks.vgg import build_vgg
 
-__all__ = ["Block", "Network", "Wiring", "build", "for_inference", "initialise"]
+__all__ = ["Block", "Network", "Step", "Wiring", "build", "for_inference", "initialise"]
 
 
 def build(settings: NetworkSettings, image_shape: tuple[int, int, int], classes: int) -> Network:

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from unravel.config import VGG
+from unravel.files import InputError
 from unravel.networks.base import Block, Network, convolution, folded
 
 
@@ -23,8 +24,14 @@ class PlainLayer(Block):
         pooled: Tensor = self.pool(x)
         return pooled
 
-    def forward(self, x: Tensor, residual_on: bool = True) -> Tensor:
-        if residual_on:
+    def forward(self, x: Tensor, gain: float = 1, skip_gain: float = 1) -> Tensor:
+        """Raises InputError for other gains than 0 and 1 of the layer, since nothing is added up here."""
+        if gain not in (0, 1) or skip_gain != 1:
+            raise InputError(
+                f"{type(self).__name__}: a gain of {gain} of the layer, {skip_gain} of its skip connection, expected 0 "
+                "or 1, and 1: a plain layer is not added to a skip connection; take a residual network"
+            )
+        if gain:
             x = self.norm(self.conv(x)).relu_()
         return self.skip(x)
 
