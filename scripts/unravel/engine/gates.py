@@ -107,6 +107,7 @@ class _Layer(nn.Module):
 def require_gates(network: Network) -> None:
     """Raise InputError unless all layers are affine between gates, and the network is in eval mode."""
     for block in network.blocks:
+        assert isinstance(block, Block)
         if type(block).residual is Block.residual:
             raise InputError(f"gates: {type(block).__name__} has no residual branch, so there are no paths; {WHICH}")
     for layer in network.modules():
