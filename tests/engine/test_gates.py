@@ -159,6 +159,14 @@ def test_few_vectors_at_once_change_nothing(make_network, monkeypatch):
     torch.testing.assert_close(logits_by_length(network, x), whole, rtol=1e-12, atol=1e-12)
 
 
+class Curved(nn.GroupNorm):
+    """A normalisation that holds its activation, as timm's do: it has layers inside and is one itself."""
+
+    def __init__(self, channels):
+        super().__init__(2, channels)
+        self.act = nn.ReLU()
+
+
 def test_what_no_gates_make_affine_is_refused(make_network):
     network = make_network()
     with pytest.raises(InputError, match="train mode"):
@@ -167,6 +175,9 @@ def test_what_no_gates_make_affine_is_refused(make_network):
     with pytest.raises(
         InputError, match=r"^gates: GELU stays curved .*: architecture resnet, and torchvision:resnet\*"
     ):
+        freeze(network, images())
+    network.head[1] = Curved(6)
+    with pytest.raises(InputError, match=r"^gates: Curved stays curved"):
         freeze(network, images())
     with pytest.raises(InputError, match="PlainLayer has no residual branch"):
         freeze(make_network(PLAIN), images())

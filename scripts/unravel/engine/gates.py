@@ -40,7 +40,9 @@ class Frozen:
     """
 
     def __init__(self, function: Callable[[Tensor], Tensor], x: Tensor) -> None:
-        self.function, self.x, self.output = function, x, function(x)
+        # forward-mode derivatives are slow in the channels-last layout, and warn of it
+        self.function, self.x = function, x.contiguous()
+        self.output = function(self.x)
 
     def __call__(self, y: Tensor) -> Tensor:
         return self.output + self.linear((y - self.x)[None])[0]
@@ -48,7 +50,7 @@ class Frozen:
     def linear(self, vectors: Tensor) -> Tensor:
         """J times each vector: (vectors, *shape of x) -> (vectors, *output shape)."""
         product = torch.vmap(lambda vector: torch.func.jvp(self.function, (self.x,), (vector,))[1])
-        some = torch.split(vectors, max(1, VECTORS[vectors.device.type] // self.x.numel()))
+        some = torch.split(vectors.contiguous(), max(1, VECTORS[vectors.device.type] // self.x.numel()))
         return torch.cat([product(part) for part in some])
 
     def by_degree(self, terms: Tensor) -> Tensor:
@@ -111,8 +113,8 @@ def require_gates(network: Network) -> None:
         if type(block).residual is Block.residual:
             raise InputError(f"gates: {type(block).__name__} has no residual branch, so there are no paths; {WHICH}")
     for layer in network.modules():
-        if isinstance(layer, Block | nn.Sequential) or [*layer.children()]:
-            continue
+        if isinstance(layer, Block | nn.Sequential) or ([*layer.children()] and not layer._parameters):
+            continue  # it is made of layers, which are looked at themselves
         if not isinstance(layer, PIECEWISE_AFFINE):
             raise InputError(f"gates: {type(layer).__name__} stays curved between gates; {WHICH}")
         if layer.training and isinstance(layer, nn.BatchNorm2d | nn.Dropout):
