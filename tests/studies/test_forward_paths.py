@@ -12,10 +12,12 @@ from unravel.engine.gates import freeze
 from unravel.engine.wiring import delete
 from unravel.files import InputError
 from unravel.run import parse_config, read_config
+from unravel.studies.forward_paths import TABLE
 from unravel.studies.forward_paths import measure as measuring
 from unravel.studies.forward_paths.measure import measure
 from unravel.studies.forward_paths.settings import ForwardPaths
 from unravel.studies.forward_paths.values import in_one_seed, summary
+from unravel.tables import read_whole, write
 
 BLOCKS = range(5)
 
@@ -63,7 +65,7 @@ def test_errors_and_shares_are_those_of_all_paths_enumerated(network, make_split
     assert 0 < facts["largest_sum_error"] == table.sum_error[0] < 1e-5
 
 
-def test_all_paths_classify_as_the_network_does(network, make_split, make_images):
+def test_all_paths_classify_as_the_network_does(network, make_split, make_images, tmp_path):
     split = make_split(n=40)
     tables, _ = measure(network.float(), make_images(test=split), ForwardPaths(test_images=20), random_generator(1))
     every = torch.arange(20) * 2  # of four classes of ten that take turns: see test_random_lesions.py
@@ -72,6 +74,8 @@ def test_all_paths_classify_as_the_network_does(network, make_split, make_images
         wrong = int((network(split.normalised(by_class)).argmax(1) != split.labels[by_class]).sum())
     assert tables[""].wrong_images.iloc[-1] == wrong
     assert set(tables[""].test_images) == {20}
+    write(tmp_path / "table.csv", tables[""].assign(network="resnet", seed=1))
+    read_whole(tmp_path / "table.csv", TABLE)
 
 
 def test_what_a_seed_says_is_read_off_its_lengths():

@@ -60,6 +60,14 @@ class Block(nn.Module):
             return self.after_addition(residual)
         return self.after_addition(amplified(self.skip(x), skip_gain) + residual)
 
+    def contribution(self, x: Tensor) -> Tensor:
+        """What a lesion takes away, of the intact block: the residual branch as it counts."""
+        return self.scaled(self.residual(x))
+
+    def joined(self, x: Tensor, contribution: Tensor) -> Tensor:
+        """The block's output with that in place of its own contribution."""
+        return self.after_addition(self.skip(x) + contribution)
+
     def scaled(self, residual: Tensor) -> Tensor:
         """The residual branch's output as it counts: in full in training, by `survival` at test time."""
         return residual if self.survival == 1 or self.training else self.survival * residual

@@ -31,9 +31,14 @@ class PlainLayer(Block):
                 f"{type(self).__name__}: a gain of {gain} of the layer, {skip_gain} of its skip connection, expected 0 "
                 "or 1, and 1: a plain layer is not added to a skip connection; take a residual network"
             )
-        if gain:
-            x = self.norm(self.conv(x)).relu_()
-        return self.skip(x)
+        return self.skip(self.contribution(x) if gain else x)
+
+    def contribution(self, x: Tensor) -> Tensor:
+        made: Tensor = self.norm(self.conv(x)).relu_()
+        return made
+
+    def joined(self, x: Tensor, contribution: Tensor) -> Tensor:
+        return self.skip(contribution)
 
     def fold_batch_norm(self) -> None:
         self.conv, self.norm = folded(self.conv, self.norm), nn.Identity()

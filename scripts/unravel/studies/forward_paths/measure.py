@@ -38,13 +38,13 @@ def measure(
             "length": range(len(wrong)),
             "wrong_images": wrong.tolist(),
             "test_images": n_images,
-            "error_percent": (100 * wrong / n_images).tolist(),
+            "error_percent": [100 * count / n_images for count in wrong.tolist()],
             "share": (share / n_images).tolist(),
             "norm_ratio": (ratio / n_images).tolist(),
             "sum_error": max(float(one[3]) for one in found),
         }
     )
-    return {"": table}, {"largest_sum_error": table.sum_error.max()}
+    return {"": table}, {"largest_sum_error": float(table.sum_error.max())}
 
 
 def _of_batch(parts: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, ...]:
