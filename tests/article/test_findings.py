@@ -58,6 +58,16 @@ WORDS = {
     ("short-training", r"matches full training is not shown"): lambda sign, verdict: verdict == "not supported",
     ("stochastic-depth", r"loses less when one is deleted\."): lambda sign, verdict: verdict == "supported",
     ("stochastic-depth", r"does not lose less when one is deleted"): lambda sign, verdict: verdict == "not supported",
+    ("forward-paths", r"^Short paths alone.* as well as the whole network\."): lambda s, verdict: (
+        verdict == "supported"
+    ),
+    ("forward-paths", r"do not classify as well"): lambda sign, verdict: verdict == "not supported",
+    ("lesion-kinds", r"loses less by it than VGG\."): lambda sign, verdict: verdict == "supported",
+    ("lesion-kinds", r"depends on how a block is taken out"): lambda sign, verdict: verdict == "not supported",
+    ("lesion-kinds", r"VGG is at chance after a lesion"): lambda sign, verdict: verdict == "supported",
+    ("lesion-kinds", r"VGG is not at chance after each kind"): lambda sign, verdict: verdict == "not supported",
+    ("lesion-kinds", r"\braises the error"): lambda sign, verdict: sign > 0,
+    ("lesion-kinds", r"\blowers the error"): lambda sign, verdict: sign < 0,
     ("question", r"hardly notices the loss of one block\."): lambda sign, verdict: verdict == "supported",
     ("question", r"hardly notices the loss of one block, by part"): lambda sign, verdict: verdict == "partly supported",
     ("question", r"does notice the loss of one block"): lambda sign, verdict: verdict == "not supported",
@@ -76,6 +86,7 @@ MEANINGS = (
     "seeds together.",
     "Deleting blocks takes away long paths first.",
     "That is counting, and true of any residual network.",
+    "Medians are over the blocks or layers of a seed that keep the resolution.",
     "The paper says of 10 of 54 blocks deleted: 2⁴⁴, which the text calls a share of about 10⁻⁶.",
 )
 
