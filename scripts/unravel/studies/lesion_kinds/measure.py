@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from unravel.engine.sweeps import Facts, Images, Tables, spread
 from unravel.engine.wiring import delete, evaluate, put
-from unravel.networks import Block, Network, Wiring, for_inference, initialise
+from unravel.networks import Block, Network, Wiring, for_inference, forget, untrained
 from unravel.networks.vgg import PlainLayer
 from unravel.studies.lesion_kinds.settings import LesionKinds
 
@@ -155,26 +155,17 @@ def tail(network: Network, place: int | None) -> tuple[Network, Wiring]:
 
 
 def newborn(block: nn.Module, generator: torch.Generator) -> Block:
-    """A copy of a block with weights drawn anew, as before training."""
-    device = next(block.parameters()).device
-    copied = copy.deepcopy(block).cpu()  # whose generator the weights are drawn from
-    assert isinstance(copied, Block)
-    for norm in copied.modules():
-        if isinstance(norm, nn.BatchNorm2d):
-            norm.reset_parameters()
-    initialise(Network(nn.Identity(), [copied], nn.Identity()), generator)
-    forget(copied)
-    copied.to(device)
-    return copied
+    """A copy of a block as before training, whose batch normalisation learns from what it is given now."""
+    assert isinstance(block, Block)
+    fresh = untrained(alone(block), generator).blocks[0]
+    assert isinstance(fresh, Block)
+    forget(fresh)
+    return fresh
 
 
-def forget(module: nn.Module) -> None:
-    """Let batch normalisation forget its statistics, and take the mean of those of all batches that come now."""
-    for norm in module.modules():
-        if isinstance(norm, nn.BatchNorm2d):
-            norm.reset_running_stats()
-            norm.momentum = None
-            norm.train()
+def alone(block: Block) -> Network:
+    """A network of one block and nothing else."""
+    return Network(nn.Identity(), [block], nn.Identity())
 
 
 # --- the lesions ------------------------------------------------------------------------------------------------------
@@ -189,8 +180,7 @@ def with_substitutes(
     wirings: dict[tuple[str, int | None], Wiring] = {("zero", None): fast.intact}
     for place in places:
         block, mean = blocks[place], learned.means[place].to(example.dtype)
-        alone = Network(nn.Identity(), [learned.fresh[place]], nn.Identity())
-        fresh = for_inference(alone, precision, example.device).blocks[0]
+        fresh = for_inference(alone(learned.fresh[place]), precision, example.device).blocks[0]
         assert isinstance(fresh, Block)
         contributions: dict[str, Callable[[Tensor], Tensor]] = {
             "mean": partial(constant, mean),
