@@ -86,7 +86,6 @@ MEANINGS = (
     "seeds together.",
     "Deleting blocks takes away long paths first.",
     "That is counting, and true of any residual network.",
-    "Medians are over the blocks or layers of a seed that keep the resolution.",
     "The paper says of 10 of 54 blocks deleted: 2⁴⁴, which the text calls a share of about 10⁻⁶.",
 )
 
