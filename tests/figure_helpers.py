@@ -110,6 +110,28 @@ def forward_path_tables(folder):
     ]
 
 
+def step_tables(folder):
+    """Two stages of three activations; trained read-outs fall by 10 from 40, those drawn anew stay near 90."""
+    columns = {
+        "cosines": ["position", "cosine"],
+        "estimates": ["place", "stage", "step", "mean_in_deviations", "channel_mean", "deviation"],
+        "readouts": ["step", "wrong_images", "test_images", "error_percent"],
+    }
+    rows = {name: [] for name in columns}
+    for weights, better in (("trained", 1), ("untrained", 0)):
+        for seed in (1, 2):
+            of = ("resnet", seed, weights)
+            rows["cosines"] += [(*of, block, (0.1 - 0.05 * block) * better) for block in (1, 2, 3, 5)]
+            for place in range(6):
+                stage, step = place // 3 + 1, place % 3
+                off = (2 - step) * (0.5 + 0.1 * seed)
+                rows["estimates"].append((*of, place, stage, step, off / 10, off / 5, off))
+            errors = [40 - 10 * step if better else 90 - step % 2 for step in range(3)]
+            rows["readouts"] += [(*of, step, error * 2, 200, error) for step, error in enumerate(errors)]
+    head = ["network", "seed", "weights"]
+    return [write_csv(folder / f"resnet.{name}.csv", [*head, *columns[name]], rows[name]) for name in columns]
+
+
 def lesion_kind_tables(folder):
     """Intact errors of 10, 11 with statistics anew; each kind of lesion costs its own points, twice that at a halving.
 
@@ -202,6 +224,7 @@ def input_files(folder):
         "single_deletion": deletion_tables(folder / "deletions"),
         "random_deletion": random_deletion_tables(folder / "random_deletions"),
         "forward_paths": forward_path_tables(folder / "forward_paths"),
+        "iterative_inference": step_tables(folder / "iterative_inference"),
         "lesion_kinds": lesion_kind_tables(folder / "lesion_kinds"),
         "live_network": live_tables(folder / "live_network"),
         "reordering": reordering_tables(folder / "reorderings"),

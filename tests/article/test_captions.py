@@ -154,6 +154,18 @@ def test_the_caption_of_short_paths_alone(drawn):
     assert found["percent_in_papers_range"] == pytest.approx(100 * (0.1 + 0.5 + 0.6 - 0.3))  # lengths 0 to 3 of 6
 
 
+def test_the_caption_of_steps_of_an_estimate(drawn):
+    values = read_values(drawn / "iterative_inference.svg")
+    assert (values["seeds"], values["test_images"]) == ([1, 2], 200)
+    trained, drawn_anew = (values["networks"]["resnet"][weights] for weights in ("trained", "untrained"))
+    assert trained["percent_descending"] == 50  # 0.05, 0, -0.05, -0.15: of four steps two
+    assert trained["readout_correlation"] == -1
+    assert drawn_anew["readout_correlation"] == 0  # 90, 89, 90
+    assert (trained["first_readout_error_percent"], trained["last_readout_error_percent"]) == (40, 20)
+    assert trained["largest_mean"] == pytest.approx(0.065)  # after the first step, off by 0.6 and by 0.7
+    assert trained["deviation_correlation"] == 0  # two estimates a stage have no order
+
+
 def test_the_caption_of_lesions_of_several_kinds(drawn):
     values = read_values(drawn / "lesion_kinds.svg")
     resnet, vgg = values["networks"]["resnet"], values["networks"]["vgg"]

@@ -62,6 +62,10 @@ WORDS = {
         verdict == "supported"
     ),
     ("forward-paths", r"do not classify as well"): lambda sign, verdict: verdict == "not supported",
+    ("iterative-inference", r"comes nearer to the answer\."): lambda sign, verdict: verdict == "supported",
+    ("iterative-inference", r"does not come nearer to the answer"): lambda sign, verdict: verdict == "not supported",
+    ("iterative-inference", r"Each stage refines one estimate\."): lambda sign, verdict: verdict == "supported",
+    ("iterative-inference", r"Not every stage refines one estimate"): lambda sign, verdict: verdict == "not supported",
     ("lesion-kinds", r"loses less by it than VGG\."): lambda sign, verdict: verdict == "supported",
     ("lesion-kinds", r"depends on how a block is taken out"): lambda sign, verdict: verdict == "not supported",
     ("lesion-kinds", r"VGG is at chance after a lesion"): lambda sign, verdict: verdict == "supported",
