@@ -143,6 +143,46 @@ def test_the_caption_of_figure_6(drawn):
         assert found["explained_at"] == 2
 
 
+def test_the_caption_of_short_paths_alone(drawn):
+    values = read_values(drawn / "forward_paths.svg")
+    found = values["networks"]["resnet"]
+    assert (values["seeds"], values["test_images"], found["blocks"]) == ([1, 2], 200, 6)
+    assert (found["reached_at"], found["earliest"], found["latest"], found["stays_at"]) == (2.5, 2, 3, 2.5)
+    assert_interval(found["full_error_percent"], [10, 12])
+    assert found["half_depth_error_percent"] == 11
+    assert found["largest_norm_ratio"] == pytest.approx(1.8)
+    assert found["percent_in_papers_range"] == pytest.approx(100 * (0.1 + 0.5 + 0.6 - 0.3))  # lengths 0 to 3 of 6
+
+
+def test_the_caption_of_steps_of_an_estimate(drawn):
+    values = read_values(drawn / "iterative_inference.svg")
+    assert (values["seeds"], values["test_images"]) == ([1, 2], 200)
+    trained, drawn_anew = (values["networks"]["resnet"][weights] for weights in ("trained", "untrained"))
+    assert trained["percent_descending"] == 50  # 0.05, 0, -0.05, -0.15: of four steps two
+    assert trained["readout_correlation"] == -1
+    assert drawn_anew["readout_correlation"] == 0  # 90, 89, 90
+    assert (trained["first_readout_error_percent"], trained["last_readout_error_percent"]) == (40, 20)
+    assert trained["largest_mean"] == pytest.approx(0.065)  # after the first step, off by 0.6 and by 0.7
+    assert trained["deviation_correlation"] == 0  # two estimates a stage have no order
+
+
+def test_the_caption_of_lesions_of_several_kinds(drawn):
+    values = read_values(drawn / "lesion_kinds.svg")
+    resnet, vgg = values["networks"]["resnet"], values["networks"]["vgg"]
+    # of lesions of c and c / 2 points at blocks that keep the resolution, c that of the kind plus 1 or 2
+    cost = {"zero": 8, "mean": 6, "resampled": 12, "reinitialised": 30, "reestimated": 4, "skip": 60}
+    for kind, points in cost.items():
+        expected = 0.75 * (points + 1.5)
+        assert resnet["kinds"][kind]["median_increase_points"] == pytest.approx(expected), kind
+    assert vgg["kinds"]["zero"]["median_increase_points"] == pytest.approx(0.75 * 29.5)
+    assert vgg["kinds"]["reestimated"]["median_increase_points"] == pytest.approx(0.75 * 4.5)
+    assert "skip" not in vgg["kinds"]
+    assert (vgg["kinds"]["zero"]["least_position"], resnet["kinds"]["zero"]["least_position"]) == (3, 2)
+    assert vgg["kinds"]["zero"]["least_error_percent"] == pytest.approx(10 + 29.5 / 2)
+    assert resnet["intact_error_percent"]["mean"] == 10
+    assert resnet["reestimated_error_percent"]["mean"] == 11
+
+
 def test_the_caption_of_figure_7(drawn):
     assert read_values(drawn / "paths_left.svg") == {
         "blocks": 6,

@@ -148,8 +148,8 @@ class Undeclared(PostActivation):
     def after_addition(self, x):
         return x
 
-    def forward(self, x, residual_on=True):
-        return self.activation(super().forward(x, residual_on))
+    def forward(self, x, *gains):
+        return self.activation(super().forward(x, *gains))
 
 
 def small(kind, activation=torch.relu):

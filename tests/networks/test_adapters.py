@@ -112,9 +112,9 @@ def test_no_block_overwrites_its_input(name):
     adapted = adapt(make(name), name)
     x = adapted.stem(make_images())
     for block in adapted.blocks:
-        for residual_on in (True, False):
+        for gains in ((1,), (0,), (1, 0)):
             before = x.clone()
-            block(x, residual_on)
+            block(x, *gains)
             assert torch.equal(x, before)
         x = block(x)
     before = x.clone()

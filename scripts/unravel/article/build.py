@@ -32,7 +32,14 @@ from unravel.studies.base import Figure
 MEDIA_TYPES = {"svg": "image/svg+xml", "pdf": "application/pdf", "csv": "text/csv"}
 ROWS_SHOWN, ROWS_PRINTED = 200, 40  # of the table behind a figure
 # The contents' groups with the order of their first part. Parts of the last one are folded.
-GROUPS = (("Summary", 0), ("Idea", 30), ("Results", 80), ("Discussion", 900), ("Appendix", 940))
+GROUPS = (
+    ("Summary", 0),
+    ("Idea", 30),
+    ("Results", 80),
+    ("Beyond the paper", 300),
+    ("Discussion", 900),
+    ("Appendix", 940),
+)
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from unravel.networks import Network, Wiring
+from unravel.networks import Network, Step, Wiring
 
 
 def delete(wiring: Wiring, places: Iterable[int]) -> Wiring:
     """Switch off the residual branches at these places of the wiring; the skip connections stay."""
     gone = set(places)
-    return tuple((block, on and place not in gone) for place, (block, on) in enumerate(wiring))
+    return tuple((step[0], False, *step[2:]) if place in gone else step for place, step in enumerate(wiring))
+
+
+def put(wiring: Wiring, place: int, step: Step) -> Wiring:
+    """Put another step at one place of the wiring: other gains, or another block."""
+    return (*wiring[:place], step, *wiring[place + 1 :])
 
 
 def swap(wiring: Wiring, one: int, other: int) -> Wiring:
@@ -59,8 +64,8 @@ def evaluate(network: Network, wirings: Sequence[Wiring], batches: Iterable[tupl
             wiring = wirings[index]
             shared = shared_prefix(previous, wiring)
             del activations[shared + 1 :]
-            for block, residual_on in wiring[shared:]:
-                activations.append(network.blocks[block](activations[-1], residual_on))
+            for block, *gains in wiring[shared:]:
+                activations.append(network.blocks[block](activations[-1], *gains))
             batch_wrong[index] = (network.head(activations[-1]).argmax(dim=1) != labels).sum()
             previous = wiring
         wrong = batch_wrong if wrong is None else wrong + batch_wrong  # stays on the device until the end

@@ -18,7 +18,7 @@ from unravel.data.preparation import Manifest, read_manifest
 from unravel.evidence.lineage import read_records
 from unravel.files import InputError, read_bytes
 from unravel.run import Config, read_config
-from unravel.studies.base import RandomLesions
+from unravel.studies.base import TestedInPart
 from unravel.studies.expected import expected
 from unravel.tables import Table
 
@@ -116,7 +116,7 @@ class _Run:
         """How many test images a table must rest on."""
         section = getattr(self.config, path.parent.name, None)
         available = self.manifest.test.images
-        return section.tested(path.parent.name, available) if isinstance(section, RandomLesions) else available
+        return section.tested(path.parent.name, available) if isinstance(section, TestedInPart) else available
 
 
 def _tables(run: _Run) -> Outcome:

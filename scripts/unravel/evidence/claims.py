@@ -26,7 +26,7 @@ from unravel.studies import STUDIES, claims_files
 from unravel.studies.deciding import Evidence, Statistic, Values
 from unravel.studies.expected import expected
 
-Kind = Literal["counting", "measured"]
+Kind = Literal["counting", "measured", "extra"]
 Verdict = Literal["supported", "partly supported", "not supported", "not tested"]
 COMPARE = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt, "==": operator.eq}
 ENOUGH = 3  # seeds for an interval over them
@@ -37,9 +37,10 @@ Conditions = dict[str, str]
 
 
 class Claim(BaseModel):
-    """A claim of the paper, with what decides it, as a study's claims.yaml holds it.
+    """A claim, of the paper unless it is an extra one, with what decides it, as a study's claims.yaml holds it.
 
-    kind: "counting" for what follows from arithmetic and cannot fail for a trained network, "measured" for what can.
+    kind: "counting" for what follows from arithmetic and cannot fail for a trained network, "measured" for what can,
+    "extra" for what can and the paper does not claim.
     statistic: a name in a study's values.py; it gives named values per seed, or once where nothing is random. A claim
     without one is not tested. supported, partly: conditions, or a list of them of which one is enough. shown: the
     values of the table, and how it words them; every value that decides is among them. paper_values: those that the
@@ -114,7 +115,7 @@ class Judged(Claim):
     @property
     def speaks_of(self) -> str:
         """Which networks a verdict on a measured claim is about, where these are too few to speak of their kind."""
-        few = self.kind == "measured" and 0 < len(self.per_seed) < ENOUGH
+        few = self.kind != "counting" and 0 < len(self.per_seed) < ENOUGH
         return ("one network", "two networks")[len(self.per_seed) - 1] if few else ""
 
 

@@ -95,7 +95,7 @@ class Value(Model):
 
 class ClaimEntry(Model):
     id: str
-    kind: Literal["counting", "measured"]
+    kind: Literal["counting", "measured", "extra"]
     text: str
     where: str = Field(description="Place in the paper.")
     criterion: str

@@ -3,14 +3,15 @@
 import copy
 
 import torch
+from torch import nn
 
 from unravel.config import VGG, NetworkSettings, Pretrained, ResNet
 from unravel.files import InputError
-from unravel.networks.base import Block, Network, Wiring, initialise
+from unravel.networks.base import Block, Network, Step, Wiring, initialise
 from unravel.networks.resnet import build_resnet
 from unravel.networks.vgg import build_vgg
 
-__all__ = ["Block", "Network", "Wiring", "build", "for_inference", "initialise"]
+__all__ = ["Block", "Network", "Step", "Wiring", "build", "for_inference", "forget", "initialise", "untrained"]
 
 
 def build(settings: NetworkSettings, image_shape: tuple[int, int, int], classes: int) -> Network:
@@ -47,3 +48,26 @@ def for_inference(network: Network, precision: str, device: torch.device | str =
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     fast.to(device=device, dtype=dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return fast.requires_grad_(False)
+
+
+def untrained(network: Network, generator: torch.Generator) -> Network:
+    """A copy with weights drawn anew as before training, and batch normalisation that has seen nothing."""
+    device = next(network.parameters()).device
+    fresh = copy.deepcopy(network).cpu()  # whose generator the weights are drawn from
+    for module in fresh.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_parameters()
+    initialise(fresh, generator)
+    return fresh.to(device)
+
+
+def forget(module: nn.Module) -> None:
+    """Let batch normalisation forget its statistics, and take the mean of those of all batches that come now.
+
+    Only batch normalisation is put into train mode; `eval` ends it.
+    """
+    for norm in module.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.reset_running_stats()
+            norm.momentum = None
+            norm.train()

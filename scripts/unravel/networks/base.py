@@ -4,15 +4,22 @@ Every lesion is a change of the list of blocks that images pass, so no experimen
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-Wiring = tuple[tuple[int, bool], ...]
-"""The blocks that images pass, in order: (index of the block, whether its residual branch is on)."""
+Step = tuple[int, float] | tuple[int, float, float]
+"""A block that images pass: its index, the gain of its residual branch, and that of its skip connection if it is not 1.
+
+A gain is what a branch's output is multiplied by: 0 or False is off, 1 or True is on. No kind of block has several
+residual branches yet; one that had would take a gain of each.
+"""
+
+Wiring = tuple[Step, ...]
+"""The blocks that images pass, in order; a block may stand in it any number of times."""
 
 
 class Block(nn.Module):
@@ -44,11 +51,22 @@ class Block(nn.Module):
         """
         return x
 
-    def forward(self, x: Tensor, residual_on: bool = True) -> Tensor:
-        if not residual_on:
-            return self.after_addition(self.skip(x))
-        residual = self.scaled(self.residual(x))
-        return self.after_addition(self.skip(x) + residual)
+    def forward(self, x: Tensor, gain: float = 1, skip_gain: float = 1) -> Tensor:
+        """The gains are those of a `Step`; what is off is not computed, and what is on as it is costs nothing more."""
+        if not gain:
+            return self.after_addition(amplified(self.skip(x), skip_gain))
+        residual = amplified(self.scaled(self.residual(x)), gain)
+        if not skip_gain:
+            return self.after_addition(residual)
+        return self.after_addition(amplified(self.skip(x), skip_gain) + residual)
+
+    def contribution(self, x: Tensor) -> Tensor:
+        """What a lesion takes away, of the intact block: the residual branch as it counts."""
+        return self.scaled(self.residual(x))
+
+    def joined(self, x: Tensor, contribution: Tensor) -> Tensor:
+        """The block's output with that in place of its own contribution."""
+        return self.after_addition(self.skip(x) + contribution)
 
     def scaled(self, residual: Tensor) -> Tensor:
         """The residual branch's output as it counts: in full in training, by `survival` at test time."""
@@ -71,13 +89,25 @@ class Network(nn.Module):
         """The wiring with nothing changed."""
         return tuple((block, True) for block in range(len(self.blocks)))
 
+    def taps(self, images: Tensor, wiring: Wiring | None = None) -> Iterator[Tensor]:
+        """What leaves the stem, and then each step of the wiring: (batch, channel, height, width), from one pass."""
+        x = self.stem(images)
+        yield x
+        for block, *gains in self.intact if wiring is None else wiring:
+            x = self.blocks[block](x, *gains)
+            yield x
+
     def forward(self, images: Tensor, wiring: Wiring | None = None) -> Tensor:
         """Logits (batch, class) of normalised images (batch, channel, height, width)."""
-        x = self.stem(images)
-        for block, residual_on in self.intact if wiring is None else wiring:
-            x = self.blocks[block](x, residual_on)
-        logits: Tensor = self.head(x)
+        for x in self.taps(images, wiring):  # one by one, so that none is kept beside the last
+            last = x
+        logits: Tensor = self.head(last)
         return logits
+
+
+def amplified(x: Tensor, gain: float) -> Tensor:
+    """`x` times a gain, and `x` itself where that is 1."""
+    return x if gain == 1 else gain * x
 
 
 def initialise(network: Network, generator: torch.Generator) -> None:

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from unravel.config import VGG
+from unravel.files import InputError
 from unravel.networks.base import Block, Network, convolution, folded
 
 
@@ -23,10 +24,21 @@ class PlainLayer(Block):
         pooled: Tensor = self.pool(x)
         return pooled
 
-    def forward(self, x: Tensor, residual_on: bool = True) -> Tensor:
-        if residual_on:
-            x = self.norm(self.conv(x)).relu_()
-        return self.skip(x)
+    def forward(self, x: Tensor, gain: float = 1, skip_gain: float = 1) -> Tensor:
+        """Raises InputError for other gains than 0 and 1 of the layer, since nothing is added up here."""
+        if gain not in (0, 1) or skip_gain != 1:
+            raise InputError(
+                f"{type(self).__name__}: a gain of {gain} of the layer, {skip_gain} of its skip connection, expected 0 "
+                "or 1, and 1: a plain layer is not added to a skip connection; take a residual network"
+            )
+        return self.skip(self.contribution(x) if gain else x)
+
+    def contribution(self, x: Tensor) -> Tensor:
+        made: Tensor = self.norm(self.conv(x)).relu_()
+        return made
+
+    def joined(self, x: Tensor, contribution: Tensor) -> Tensor:
+        return self.skip(contribution)
 
     def fold_batch_norm(self) -> None:
         self.conv, self.norm = folded(self.conv, self.norm), nn.Identity()

@@ -41,8 +41,8 @@ class StudySettings(Settings):
         """Raise ValueError if the study, whose section is called `key`, cannot be made of the networks it names."""
 
 
-class RandomLesions(StudySettings):
-    """A section of random lesions, which are many, so that they may be measured on a part of the test set."""
+class TestedInPart(StudySettings):
+    """A section of a study that is costly, so that it may be measured on a part of the test set."""
 
     test_images: int | None = Field(
         None,

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from unravel.networks.base import Block, Projection, convolution, folded
+from unravel.networks.base import Block, Projection, amplified, convolution, folded
 
 
 class BottleneckBlock(Block):
@@ -29,12 +29,12 @@ class BottleneckBlock(Block):
         self.keeps_shape = stride == 1 and channels_in == channels_out
         self.projection = nn.Identity() if self.keeps_shape else Projection(channels_in, channels_out, stride)
 
-    def forward(self, x: Tensor, residual_on: bool = True) -> Tensor:
-        if self.keeps_shape or not residual_on:
-            return super().forward(x, residual_on)
+    def forward(self, x: Tensor, gain: float = 1, skip_gain: float = 1) -> Tensor:
+        if self.keeps_shape or not (gain and skip_gain):
+            return super().forward(x, gain, skip_gain)
         activated = self.activated(x)  # once for both ways: BN counts every batch it sees in training
         projected: Tensor = self.projection(activated)
-        return projected + self.scaled(self.branch(activated))
+        return amplified(projected, skip_gain) + amplified(self.scaled(self.branch(activated)), gain)
 
     def skip(self, x: Tensor) -> Tensor:
         return x if self.keeps_shape else self.projection(self.activated(x))

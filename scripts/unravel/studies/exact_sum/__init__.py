@@ -2,4 +2,4 @@
 
 from unravel.studies.base import Study
 
-STUDY = Study(order=160, title="Beyond the paper: the exact sum over paths", needs=("path-gradients",))
+STUDY = Study(order=310, title="The exact sum over paths", needs=("path-gradients",))

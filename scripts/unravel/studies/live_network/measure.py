@@ -95,7 +95,7 @@ def random_wiring(network: Network, generator: torch.Generator) -> Wiring:
 
 def steps(network: Network, wiring: Wiring) -> str:
     """A wiring in words, such as "1 -2 4 3": the third and fourth block swapped, the second deleted."""
-    return " ".join(f"{'' if on else '-'}{network.first_position + block}" for block, on in wiring)
+    return " ".join(f"{'' if on else '-'}{network.first_position + block}" for block, on, *_ in wiring)
 
 
 # --- the network as layers ------------------------------------------------------------------------------------------

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from unravel.config import Name, NetworkSettings
-from unravel.studies.base import RandomLesions
+from unravel.studies.base import TestedInPart
 
 
-class RandomDeletions(RandomLesions):
+class RandomDeletions(TestedInPart):
     """Deletion of several random blocks at once (paper, section 4.2, Figure 5a)."""
 
     networks: tuple[Name, ...] = Field(("resnet",), description="Networks shown in Figure 5a.")

@@ -38,8 +38,8 @@ def measure(
     columns = {
         "swaps": [swaps for swaps, _, _ in orders],
         "draw": [draw for _, draw, _ in orders],
-        "order": [" ".join(str(block + 1) for block, _ in wiring) for _, _, wiring in orders],
-        "kendall_tau": [kendalltau(straight, [block for block, _ in wiring]).statistic for _, _, wiring in orders],
+        "order": [" ".join(str(block + 1) for block, *_ in wiring) for _, _, wiring in orders],
+        "kendall_tau": [kendalltau(straight, [block for block, *_ in wiring]).statistic for _, _, wiring in orders],
     }
     wirings = [wiring for _, _, wiring in orders]
     return sweep(network, images, wirings, columns, partial(settings.tested, "reorderings"))

@@ -3,10 +3,10 @@
 from pydantic import Field
 
 from unravel.config import Name
-from unravel.studies.base import RandomLesions
+from unravel.studies.base import TestedInPart
 
 
-class Reorderings(RandomLesions):
+class Reorderings(TestedInPart):
     """Random swaps of blocks of equal shape, never downsampling blocks (paper, section 4.3, Figure 5b)."""
 
     networks: tuple[Name, ...] = Field(("resnet",), description="Networks shown in Figure 5b.")

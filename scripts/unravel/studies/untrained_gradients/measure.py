@@ -1,15 +1,13 @@
 """Follow the gradient back along single paths of a network whose training is undone."""
 
-import copy
 import math
 
 import pandas as pd
 import torch
-from torch import nn
 
 from unravel.engine import paths
 from unravel.engine.sweeps import Facts, Images, Tables
-from unravel.networks import Network, initialise
+from unravel.networks import Network, untrained
 from unravel.studies.untrained_gradients.settings import UntrainedGradients
 
 
@@ -42,14 +40,3 @@ def measure(
 def samples(settings: UntrainedGradients) -> range:
     """The numbers of the samples of one length."""
     return range(1, settings.samples_per_length + 1)
-
-
-def untrained(network: Network, generator: torch.Generator) -> Network:
-    """A copy with weights drawn anew as before training, and batch normalisation that has seen nothing."""
-    device = next(network.parameters()).device
-    fresh = copy.deepcopy(network).cpu()  # whose generator the weights are drawn from
-    for module in fresh.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.reset_parameters()
-    initialise(fresh, generator)
-    return fresh.to(device)
