@@ -15,6 +15,7 @@ from unravel.evidence.lineage import Records
 from unravel.files import read_bytes, read_json
 from unravel.run import read_config
 from unravel.statistics import Interval, difference_interval, mean_interval
+from unravel.studies.base import NARROW_SVG
 from unravel.tables import NETWORK, PERCENT, SEED, text
 
 
@@ -67,6 +68,7 @@ def read_run(folder: Path) -> Run:
     pictures = {
         path.stem: "data:image/svg+xml;base64," + base64.b64encode(read_bytes(path)).decode()
         for path in sorted((folder / "figures").glob("*.svg"))
+        if not path.name.endswith(NARROW_SVG)
     }
     headlines = {
         path.stem: headline_numbers(read_json(path, lineage.AGAIN))
@@ -79,7 +81,7 @@ def read_run(folder: Path) -> Run:
 
 
 def test_errors(run: Path, records: Records) -> dict[str, list[float]]:
-    """Test error in percent of each network, one per seed: of the saved network, scaled, as Extra figure C shows it.
+    """Test error in percent of each network, one per seed: of the saved network, scaled, as its figure shows it.
 
     Where the run has no such figure, it is that which training measured after its last epoch.
     """
