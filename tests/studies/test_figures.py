@@ -106,14 +106,18 @@ def test_a_saved_svg_keeps_what_is_drawn_and_what_is_referred_to():
  <defs><path id="m1" d="M 0.123456 -1.999
 L 10.5 3" style="stroke: #000000"/> <clipPath id="p1"><rect id="r" x="1.0049"/></clipPath></defs>
  <g id="patch_1"> <path d="M 0 0" style="fill: none"/> </g>
- <g id="mark0" clip-path="url(#p1)"><use xlink:href="#m1" x="1.5"/></g>
- <g id="text_1"><text id="t">0.123456 <tspan> of it</tspan></text></g>
+ <g id="mark0" clip-path="url(#p1)">
+  <g><use xlink:href="#m1" x="1.5" style="stroke: #000000"/><use xlink:href="#m1" style="fill: #000000"/></g>
+ </g>
+ <g id="text_1"><!-- A --><text id="t" transform="rotate(-0 1 2)">0.123456 <tspan> of it</tspan></text></g>
+ <g id="text_2"><text transform="rotate(-90 1.001 2)">up</text></g>
 </svg>"""
     assert style._trimmed(saved) == (
         f'{head}<defs><path id="m1" d="M 0.12 -2 L 10.5 3" style="stroke: #000000" />'
-        '<clipPath id="p1"><rect x="1" /></clipPath></defs><g />'
-        '<g id="mark0" clip-path="url(#p1)"><use xlink:href="#m1" x="1.5" /></g>'
-        "<g><text>0.123456 <tspan> of it</tspan></text></g></svg>\n"
+        '<clipPath id="p1"><rect x="1" /></clipPath></defs>'
+        '<g id="mark0" clip-path="url(#p1)"><use xlink:href="#m1" x="1.5" />'
+        '<use xlink:href="#m1" style="fill: #000000" /></g>'
+        '<text>0.123456 <tspan> of it</tspan></text><text transform="rotate(-90 1 2)">up</text></svg>\n'
     )
 
 

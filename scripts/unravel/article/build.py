@@ -350,9 +350,9 @@ def read_picture(run: Path, figure: Figure, records: Mapping[str, dict[str, Any]
         raise InputError(f"{path}.csv: is damaged ({error}); {again}") from error
     record = find(records, f"figures/{slug}")
     made = {"wide": drawings.inline(contents["svg"].decode(errors="replace"), slug)}
-    narrow = path.with_suffix(NARROW_SVG)
-    if narrow.as_posix() in record["outputs"]:
-        made["narrow"] = drawings.inline(read_bytes(narrow, again).decode(errors="replace"), f"{slug}-narrow")
+    if any(output.endswith(f"/{slug}{NARROW_SVG}") for output in record["outputs"]):
+        narrow = read_bytes(path.with_suffix(NARROW_SVG), again).decode(errors="replace")
+        made["narrow"] = drawings.inline(narrow, f"{slug}-narrow")
     return Picture(
         slug=slug,
         label=figure.label,

@@ -39,7 +39,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
     control = pd.DataFrame([decay(rows) for _, rows in untrained.groupby("seed")], columns=DECAY).mean()
     values = summary(table, sampled, exact, paths) | {"untrained": control.to_dict()}
     mark = style.marks(sampled.network)[sampled.network.iloc[0]]
-    with style.side_by_side(3, height=3.6) as (figure, panels):
+    with style.side_by_side(3, height=3.2) as (figure, panels):
         panels[0].bar(shown.index, shown.share_of_paths, color=style.GREY, width=0.8, label="all paths, counted")
         _draw_norms(panels[1], shown, untrained, mark)
         _draw_shares(panels[2], shown, values["papers_range"], mark)

@@ -43,4 +43,5 @@ def _write_n(panel: Axes, sizes: pd.Series) -> None:
     rows = 3 if style.is_narrow() else 2
     sizes = sizes.sort_index(ascending=False)
     for place, (tau, n) in enumerate(zip(sizes.index.tolist(), sizes, strict=True)):
-        panel.text(tau, 2 + 5 * (place % rows), f"n = {n}" if place == 0 else n, fontsize=7, ha="center")
+        text, side = (f"n = {n}", "left") if place == 0 else (n, "center")  # the first stands beside the axis
+        panel.text(tau, 2 + 5 * (place % rows), text, fontsize=7, ha=side)

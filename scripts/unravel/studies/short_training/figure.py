@@ -25,7 +25,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
     names = [f"{name}{comma}{how}" if len(values["networks"][name]) > 1 else name for name, how in rows]
     stated = {TEST_ERRORS[name]: place for place, (name, how) in enumerate(rows)
               if name in TEST_ERRORS and how == "scaled"}  # fmt: skip
-    with style.axes(height=1.1 + 0.38 * len(rows)) as (figure, panel):
+    with style.axes(height=1.1 + 0.34 * len(rows)) as (figure, panel):
         for place, (network, convention) in enumerate(rows):
             shown = errors[(errors.network == network) & (errors.convention == convention)].error_percent
             mark, above = (

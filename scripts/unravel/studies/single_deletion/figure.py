@@ -21,7 +21,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
     table = tables.read(inputs, TABLE.columns)
     deleted = increase_after_deletion(table)
     marks = style.marks(table.network)
-    with style.axes(height=3.6) as (figure, panel):
+    with style.axes(height=3.4) as (figure, panel):
         for network, rows in deleted.groupby("network"):
             _draw_network(panel, str(network), rows, marks[str(network)])
         halving = deleted[deleted.downsampling]
