@@ -1,9 +1,11 @@
 // Exact values: the nearest point under the pointer, or point by point with the arrow keys. The points' places come with the
-// figure, in the units of its svg. Each series of several can be hidden.
+// figure, in the units of its svg, and those in its narrow drawing. Each series of several can be hidden.
+const onPhone = matchMedia("screen and (max-width: 40rem)"); // as in style.css
 function readable(picture) {
   const series = JSON.parse(picture.dataset.points).filter((one) => one.x.length);
   if (!series.length) return;
-  const svg = picture.querySelector("svg");
+  const drawn = (phone) => (phone && picture.querySelector("svg.narrow")) || picture.querySelector("svg");
+  const places = (one) => (onPhone.matches && one.narrow) || one;
   const output = picture.querySelector("output");
   const hint = "Exact values: point at the figure, or focus it and use the arrow keys.";
   const ring = document.createElementNS("http://www.w3.org/2000/svg", "circle");
@@ -21,9 +23,9 @@ function readable(picture) {
     }
     const one = seen[at[0]];
     const point = at[1];
-    ring.setAttribute("cx", one.left[point]);
-    ring.setAttribute("cy", one.down[point]);
-    svg.append(ring);
+    ring.setAttribute("cx", places(one).left[point]);
+    ring.setAttribute("cy", places(one).down[point]);
+    drawn(onPhone.matches).append(ring);
     const values = [[one.x_name, one.x[point]], [one.y_name, one.y[point]]].filter(([name]) => name);
     const said = values.map(([name, value]) => `${name}: ${shown(value)}`);
     if (one.low && one.low[point] < one.high[point]) said.push(`${one.band_name}: ${shown(one.low[point])} to ${shown(one.high[point])}`);
@@ -31,13 +33,15 @@ function readable(picture) {
   }
 
   function follow(event) {
+    const svg = event.currentTarget;
     const box = svg.getBoundingClientRect();
     const scale = svg.viewBox.baseVal.width / box.width;
     const [right, down] = [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
     let nearest = Infinity;
     for (const [line, one] of seen.entries()) {
+      const { left, down: lower } = places(one);
       for (const point of one.x.keys()) {
-        const away = Math.hypot(one.left[point] - right, one.down[point] - down);
+        const away = Math.hypot(left[point] - right, lower[point] - down);
         if (away < nearest) [at, nearest] = [[line, point], away];
       }
     }
@@ -65,7 +69,7 @@ function readable(picture) {
     if (!(event.key in moves) || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     show(moves[event.key]());
-    if (at) ring.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a phone the figure is wider than the window
+    if (at) ring.scrollIntoView({ block: "nearest", inline: "nearest" }); // where a figure is wider than the window
   }
 
   function toggle(button) {
@@ -74,7 +78,8 @@ function readable(picture) {
     const slug = picture.closest("figure").id.replace("fig-", "");
     for (const one of series.filter((one) => one.series === button.textContent)) {
       one.hidden = !on;
-      for (const mark of one.marks) document.getElementById(`${slug}-${mark}`).style.display = on ? "" : "none";
+      const marks = one.marks.flatMap((mark) => [`${slug}-${mark}`, `${slug}-narrow-${mark}`]);
+      for (const mark of marks) document.getElementById(mark)?.style.setProperty("display", on ? "" : "none");
     }
     seen = series.filter((one) => !one.hidden);
     show(null);
@@ -84,11 +89,14 @@ function readable(picture) {
     button.addEventListener("click", () => toggle(button));
   }
   picture.setAttribute("role", "application"); // so that screen readers hand the arrow keys over
-  picture.setAttribute("aria-label", `Values of ${svg.querySelector("title").textContent}: arrow keys step through them`);
+  picture.setAttribute("aria-label", `Values of ${picture.querySelector("title").textContent}: arrow keys step through them`);
   picture.addEventListener("keydown", step);
-  svg.addEventListener("pointermove", follow);
-  svg.addEventListener("pointerdown", follow);
-  svg.addEventListener("pointerleave", () => show(null));
+  for (const svg of new Set([drawn(false), drawn(true)])) {
+    svg.addEventListener("pointermove", follow);
+    svg.addEventListener("pointerdown", follow);
+    svg.addEventListener("pointerleave", () => show(null));
+  }
+  onPhone.addEventListener("change", () => show(null));
   show(null);
 }
 

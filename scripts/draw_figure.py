@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+from functools import partial
 from pathlib import Path
 
 from unravel.evidence import records
@@ -17,7 +18,9 @@ def main() -> None:
     parser.add_argument("--module", type=Path, required=True, help="a study's figure.py in scripts/unravel/studies/")
     parser.add_argument("--scale", choices=list(style.RUN_NOTES), required=True, help="the kind of run it shows")
     parser.add_argument("--inputs", type=Path, nargs="+", required=True, help="tables, or the data's manifest")
-    parser.add_argument("--output", type=Path, required=True, help="svg file; pdf, png, csv and json go beside it")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="svg file; pdf, png, csv, json and a narrow svg go beside it"
+    )
     parser.add_argument("--record", type=Path, required=True, help="JSON job record to write")
     parser.add_argument("--config", type=Path, help="the run's config.yaml, which says what its tables must hold")
     arguments = parser.parse_args()
@@ -32,7 +35,7 @@ def main() -> None:
     ):
         if arguments.config:
             require(arguments.inputs, run_of(arguments.config), read_config(arguments.config))
-        style.save(figure_module.draw(arguments.inputs, arguments.scale), arguments.output)
+        style.save(partial(figure_module.draw, arguments.inputs, arguments.scale), arguments.output)
 
 
 if __name__ == "__main__":

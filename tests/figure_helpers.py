@@ -6,6 +6,7 @@ import importlib
 import itertools
 import json
 import math
+from functools import partial
 
 import numpy as np
 
@@ -242,7 +243,7 @@ def drawing_of(study):
 
 
 def draw(study, paths, output, scale="demo"):
-    style.save(drawing_of(study).draw(paths, scale), output)
+    style.save(partial(drawing_of(study).draw, paths, scale), output)
 
 
 def read_values(path):

@@ -35,7 +35,7 @@ def change_json(path, change):
     "name",
     [
         "jobs/figures/single-deletion.json",
-        *[f"figures/single-deletion.{s}" for s in ("svg", "pdf", "csv", "json")],
+        *[f"figures/single-deletion.{s}" for s in ("svg", "narrow.svg", "pdf", "csv", "json")],
     ],
 )
 def test_instead_of_a_figure_that_lacks_a_file_the_article_says_which_and_what_makes_it(run, page, name):
@@ -62,6 +62,7 @@ def test_instead_of_a_figure_that_lacks_a_file_the_article_says_which_and_what_m
     [
         ("figures/reordering.svg", "<svg></svg>", "the svg has no viewBox"),
         ("figures/reordering.svg", "<svg", "the svg is damaged"),
+        ("figures/reordering.narrow.svg", "<svg", "the svg is damaged"),
         ("figures/reordering.json", "{", "figures/reordering.json: is not JSON"),
         ("figures/reordering.json", "[]", "figures/reordering.json: holds list, expected dict"),
         ("figures/reordering.csv", "", "figures/reordering.csv: is damaged"),
@@ -70,6 +71,15 @@ def test_instead_of_a_figure_that_lacks_a_file_the_article_says_which_and_what_m
 def test_a_damaged_figure_is_a_placeholder(run, name, content, message):
     (run / name).write_text(content)
     assert message in figures(written(run))["reordering"].words
+
+
+def test_a_figure_that_an_earlier_version_drew_has_one_drawing(run):
+    narrow = run / "figures" / "paths-left.narrow.svg"
+    narrow.unlink()
+    with changed_record(run / "jobs" / "figures" / "paths-left.json") as record:
+        del record["outputs"][(RUN / narrow.relative_to(run)).as_posix()]
+    (picture,) = figures(written(run))["paths-left"].with_class("picture")
+    assert [svg.attributes["class"] for svg in picture.all("svg")] == ["wide"]
 
 
 def test_without_its_verdicts_a_run_shows_its_figures(run, page):

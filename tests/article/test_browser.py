@@ -123,6 +123,63 @@ def test_the_index_is_accessible_fits_and_leads_to_the_claims(visit, index, sche
     assert page.locator("#claim-decay").is_visible()
 
 
+SMALLEST = """(picture) => [...picture.children].filter((svg) => svg.getClientRects().length && svg.viewBox)
+  .map((svg) => [svg.getAttribute("class"), Math.min(...[...svg.querySelectorAll("text")].map((text) =>
+    (parseFloat(getComputedStyle(text).fontSize) * svg.getBoundingClientRect().width) / svg.viewBox.baseVal.width))])"""
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+@pytest.mark.parametrize(
+    ("width", "drawing", "pixels"),
+    [(WIDE, "wide", 10), (700, "wide", 8.5), (390, "narrow", 9.9), (PHONE, "narrow", 7.9)],
+)
+def test_figures_are_drawn_for_the_width_they_are_read_at(visit, scripts, width, drawing, pixels):
+    page = visit(width, java_script_enabled=scripts)
+    if scripts:
+        unfold(page)
+    seen = 0
+    for picture in page.locator(".figure .picture").all():
+        if picture.is_visible():
+            ((shown, smallest),) = picture.evaluate(SMALLEST)
+            assert shown == drawing
+            assert smallest >= pixels
+            assert picture.evaluate("(picture) => picture.scrollWidth <= picture.clientWidth")
+            seen += 1
+    assert seen >= (12 if scripts else 8)
+
+
+@pytest.mark.parametrize("width", [WIDE, PHONE])
+def test_no_formula_is_clipped(visit, width):
+    page = visit(width)
+    unfold(page)
+    within = """(formulas) => formulas.map((formula) => {
+      const { x, y, width, height } = formula.querySelector("path").getBBox();
+      const box = formula.viewBox.baseVal;
+      const around = formula.closest(".equations, p").getBoundingClientRect();
+      const here = formula.getBoundingClientRect();
+      return [x >= box.x && x + width <= box.x + box.width && y > box.y && y + height < box.y + box.height,
+        here.top >= around.top - 1 && here.bottom <= around.bottom + 1];
+    })"""
+    found = page.locator(".formula").evaluate_all(within)
+    assert len(found) >= 8
+    assert found == [[True, True]] * len(found)
+
+
+def test_on_a_phone_claims_are_cards_with_the_verdict_first(visit):
+    page = visit(PHONE)
+    cards = page.locator("#table-claims tr[id]")
+    assert cards.count() > 10
+    for card in cards.all()[:3]:
+        box, verdict = card.bounding_box(), card.locator(".verdict").bounding_box()
+        assert box["width"] <= PHONE - 40
+        assert verdict["y"] - box["y"] < 15
+        tops = [cell.bounding_box()["y"] for cell in card.locator("td").all()]
+        assert tops[3] < tops[0] < tops[1] < tops[2]
+    assert page.locator(".scroll:has(#table-claims)").evaluate("(part) => part.scrollWidth <= part.clientWidth")
+    (first, *_) = visit(WIDE).locator("#table-claims tr[id]").all()
+    assert len({cell.bounding_box()["y"] for cell in first.locator("td").all()}) == 1  # a row of the table
+
+
 CONTRASTS = """() => {
   const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
   const seen = (colour, opacity) => {
@@ -138,23 +195,24 @@ CONTRASTS = """() => {
   };
   const page = seen("transparent", 0);
   const found = [];
-  for (const part of document.querySelectorAll(".picture svg :is(text, path, use)")) {
+  for (const part of document.querySelectorAll(".picture > svg :is(text, path, use)")) {
     if (part.closest("defs, clipPath") || !part.getClientRects().length) continue;
     const style = getComputedStyle(part);
     for (const [paint, own] of [["fill", style.fillOpacity], ["stroke", style.strokeOpacity]]) {
       if (style[paint] === "none" || style[paint].startsWith("url")) continue;
       const opacity = style.opacity * own;
       const [low, high] = [page, seen(style[paint], opacity)].sort((one, other) => one - other);
-      found.push({ kind: part.tagName, opacity, contrast: high / low, html: part.outerHTML.slice(0, 150) });
+      found.push({ kind: part.tagName, paint, opacity, contrast: high / low, html: part.outerHTML.slice(0, 150) });
     }
   }
   return found;
 }"""
 
 
+@pytest.mark.parametrize("width", [WIDE, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_figures_stand_out_from_the_page(visit, scheme):
-    found = visit(color_scheme=scheme).evaluate(CONTRASTS)
+def test_figures_stand_out_from_the_page(visit, scheme, width):
+    found = visit(width, color_scheme=scheme).evaluate(CONTRASTS)
     texts = [one for one in found if one["kind"] == "text"]
     marks = [one for one in found if one["kind"] != "text" and one["opacity"] == 1]  # bands and grids are faint
     assert min(len(texts), len(marks)) > 100
@@ -173,7 +231,7 @@ def test_without_javascript_everything_is_there_and_nothing_is_offered_that_need
     for summary in page.locator("main > section > details > summary").all():
         summary.click()
     for figure in figures.all():
-        assert figure.locator(".picture > svg").bounding_box()["height"] > 50
+        assert figure.locator(".picture > svg.wide").bounding_box()["height"] > 50
         assert figure.locator("figcaption").is_visible()
     for table in page.locator("main > section > .scroll table").all():
         assert table.is_visible()
@@ -203,8 +261,8 @@ def test_parts_have_names_ids_and_places(visit):
     names = page.locator("main a.permalink[aria-label]").evaluate_all("(links) => links.map((link) => link.ariaLabel)")
     assert len(names) > 40
     assert [name for name in names if not re.match(r"Permalink to: \w.*", name)] == []
-    for picture in page.locator(".picture > svg").all():
-        assert picture.get_attribute("role") == "img"
+    assert set(page.locator(".picture > svg").evaluate_all("(svgs) => svgs.map((svg) => svg.role)")) == {"img"}
+    for picture in page.locator(".picture > svg:not(.narrow)").all():
         assert all(text.strip() for text in picture.locator("> :is(title, desc)").all_text_contents())
     assert set(page.locator("nav a").evaluate_all("(links) => links.map((link) => link.hash.slice(1))")) == set(
         page.locator("main h2").evaluate_all("(parts) => parts.map((part) => part.id)")

@@ -234,7 +234,7 @@ def test_nothing_moves_when_blocks_are_cut(cut, width):
 def test_without_scripts_or_on_paper_the_picture_stands_alone(visit):
     page = visit(java_script_enabled=False)
     assert not page.locator("#cutting").is_visible()
-    assert page.locator("#fig-live-network .picture > svg").is_visible()
+    assert page.locator("#fig-live-network .picture > svg.wide").is_visible()
     page = visit()
     page.emulate_media(media="print")
     assert not page.locator("#cutting").is_visible()

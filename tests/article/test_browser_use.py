@@ -177,7 +177,7 @@ def test_the_arrow_keys_step_through_the_values_of_a_figure(visit, figure_values
     ):
         page.keyboard.press(key)
         assert output.inner_text().split(" · ") == expected
-    ring = picture.locator(".ring")
+    ring = picture.locator("svg.wide .ring")
     assert (float(ring.get_attribute("cx")), float(ring.get_attribute("cy"))) == (one["left"][0], one["down"][0])
     page.keyboard.press("Escape")
     assert ring.count() == 0
@@ -199,9 +199,26 @@ def test_on_a_phone_the_figure_moves_to_the_value(visit):
     assert page.evaluate("scrollX") == 0
 
 
+def test_on_a_phone_values_are_read_from_the_narrow_drawing(visit, figure_values):
+    page = visit(390)
+    svg = page.locator("#fig-random-deletion .picture svg.narrow")
+    (series, *_) = figure_values("random-deletion")["points"]
+    svg.scroll_into_view_if_needed()
+    scale = svg.evaluate("(svg) => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width")
+    for point, deleted in enumerate(series["x"]):
+        left, down = (series["narrow"][axis][point] for axis in ("left", "down"))
+        svg.hover(position={"x": left * scale + 1, "y": down * scale - 1})
+        ring = svg.locator(".ring")
+        assert (float(ring.get_attribute("cx")), float(ring.get_attribute("cy"))) == (left, down)
+        said = page.locator("#fig-random-deletion output").inner_text().split(" · ")
+        assert said[1] == f"blocks deleted at once: {deleted:g}"
+    page.set_viewport_size({"width": WIDE, "height": 800})  # the other drawing
+    assert page.locator("#fig-random-deletion .ring").count() == 0
+
+
 def test_the_pointer_finds_the_nearest_value(visit, figure_values):
     page = visit()
-    svg = page.locator("#fig-random-deletion .picture svg")
+    svg = page.locator("#fig-random-deletion .picture svg.wide")
     measured = figure_values("random-deletion")["points"]
     (series,) = [points for points in measured if points["series"] != "paper, as stated"]
     svg.scroll_into_view_if_needed()
@@ -224,10 +241,14 @@ def test_a_hidden_series_is_neither_drawn_nor_found(visit, figure_values):
     figure = page.locator("#fig-single-deletion")
     button = figure.get_by_role("button", name=one["series"])
     marks = [page.locator(f"#single-deletion-{mark}") for mark in one["marks"]]
+    narrow = [page.locator(f"#single-deletion-narrow-{mark}") for mark in one["marks"]]
     assert all(mark.is_visible() for mark in marks)
     button.click()
     assert button.get_attribute("aria-pressed") == "false"
     assert not any(mark.is_visible() for mark in marks)
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert not any(mark.is_visible() for mark in narrow)
+    page.set_viewport_size({"width": WIDE, "height": 800})
     figure.locator(".picture").focus()
     page.keyboard.press("ArrowRight")
     assert figure.locator("output").inner_text().startswith(f"{other['series']} · ")

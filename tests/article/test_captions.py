@@ -5,7 +5,7 @@ import math
 import statistics
 
 import pytest
-from figure_helpers import DELETIONS, HISTORIES, T_975, draw, prepared_data, read_values, write_csv
+from figure_helpers import DELETIONS, HISTORIES, T_975, draw, drawing_of, prepared_data, read_values, write_csv
 from run_helpers import CONFIG
 
 from unravel.evidence.claims import read_all
@@ -95,14 +95,14 @@ def test_the_papers_numbers_are_those_of_the_claims():
 
 
 def stated_points(path):
-    """The stars of a figure: where the paper's values stand in it."""
+    """Where the paper's values stand in a figure."""
     every = json.loads(path.with_suffix(".json").read_text())["points"]
-    found = [points for points in every if points["series"] == "paper, as stated"]
+    found = [points for points in every if points["series"].startswith("paper, ")]
     return [place for points in found for place in zip(points["x"], points["y"], strict=True)]
 
 
 def test_the_papers_numbers_stand_where_it_states_them(drawn, tmp_path):
-    assert stated_points(drawn / "single_deletion.svg") == [(2, 90), (3, 90), (4, 90)]  # the layers of vgg
+    assert stated_points(drawn / "single_deletion.svg") == [(2, 90), (4, 90)]  # a line over the layers of vgg
     assert read_values(drawn / "single_deletion.svg")["stated_vgg_error_percent"] == 90
     assert stated_points(drawn / "short_training.svg") == [(5.96, 0), (6.1, 2)]
     assert stated_points(drawn / "random_deletion.svg") == []  # of how many blocks is not known
@@ -190,6 +190,66 @@ def test_the_caption_of_figure_7(drawn):
         "short": {"length": 1, "percent_left": pytest.approx(100 * 3 / 6)},  # 11 of 54 are 1.2 of 6
         "middle": {"length": 3, "percent_left": pytest.approx(100 * 1 / 20)},
     }
+
+
+def points_of(path):
+    return {one["series"]: one for one in json.loads(path.with_suffix(".json").read_text())["points"]}
+
+
+def test_figure_6_names_every_curve_and_bands_those_of_single_batches(drawn):
+    curves = ["one path, trained", "one path, untrained", "paths x mean norm of one", "norm of the exact sum"]
+    curves += ["projection on the gradient"]
+    found = points_of(drawn / "path_gradients.svg")
+    assert list(found) == ["all paths, counted", *curves]
+    assert {found[curve]["band_name"] for curve in curves} == {"lowest and highest batch"}
+    assert found["one path, trained"]["y_name"] == "log10 of the norm of one path"
+    for ending in (".svg", ".narrow.svg"):
+        text = (drawn / "path_gradients").with_suffix(ending).read_text()
+        for name in (*found, "the paper's range"):
+            assert f">{name}<" in text, (name, ending)
+
+
+def test_figure_7_shows_the_papers_network_beside_another_and_alone_if_it_is_the_same(drawn, tmp_path):
+    every = json.loads((drawn / "paths_left.json").read_text())["points"]
+    assert [(one["series"], one["x"][-1]) for one in every] == [
+        *[(f"{deleted} deleted", 54) for deleted in (1, 10, 20)],
+        *[(f"{deleted} deleted", 6) for deleted in (1, 3)],
+    ]
+    for deleted, one in zip((1, 10, 20), every, strict=False):
+        expected = [math.comb(54 - deleted, x) / math.comb(54, x) for x in range(55)]
+        assert one["y"] == pytest.approx(expected, rel=1e-9)
+    rows = [(deleted, x, 0.5) for deleted in (0, 1, 10, 20) for x in range(55)]
+    table = write_csv(tmp_path / "resnet.csv", ["deleted_blocks", "length", "fraction_left"], rows)
+    draw("paths_left", [table], tmp_path / "figure.svg")
+    every = json.loads((tmp_path / "figure.json").read_text())["points"]
+    assert [(one["series"], set(one["y"])) for one in every] == [(f"{n} deleted", {0.5}) for n in (1, 10, 20)]
+
+
+def test_figure_5b_says_of_how_many_draws_each_point_is(tmp_path):
+    header = ["network", "seed", "swaps", "draw", "kendall_tau", "test_images", "error_percent"]
+    taus = {0: [1.0], 1: [0.9, 0.9, 0.8], 2: [0.9, 0.9], 3: [0.7, 0.6, 0.5, 0.5]}  # medians 1, 0.9, 0.9, 0.55
+    rows = [("resnet", 1, k, draw, tau, 50, 10 * k) for k, found in taus.items() for draw, tau in enumerate(found, 1)]
+    draw("reordering", [write_csv(tmp_path / "resnet.csv", header, rows)], tmp_path / "figure.svg")
+    found = points_of(tmp_path / "figure.svg")
+    assert found["resnet, median and quartiles"]["x"] == [0.55, 0.9, 1]
+    assert len(found["resnet, one draw"]["x"]) == len(rows)
+    for ending in (".svg", ".narrow.svg"):
+        text = (tmp_path / "figure").with_suffix(ending).read_text()
+        assert [text.count(f">{n}<") for n in ("n = 1", "5", "4")] == [1, 1, 1], ending
+
+
+@pytest.mark.parametrize(("wrong", "first", "last"), [((1, 4), 4, 25), ((4, 10), 4.88, 62.5), ((0, 0), 0, 7.625)])
+def test_the_axis_of_the_test_errors_ends_where_they_do(tmp_path, wrong, first, last):
+    """Of 20 images, so many wrong, which is 5 percent each; the paper's 6.1 percent is in the figure as well."""
+    header = ["network", "seed", "convention", "image", "label", "predicted"]
+    rows = [
+        ("resnet", seed, "scaled", image, 0, int(image < n)) for seed, n in enumerate(wrong, 1) for image in range(20)
+    ]
+    (panel,) = drawing_of("short_training").draw([write_csv(tmp_path / "all.csv", header, rows)], "demo").figure.axes
+    assert panel.get_xlim() == pytest.approx((first, last))
+    marks = [line for line in panel.lines if line.get_label() == "resnet, scaled"]
+    assert [mark.get_alpha() for mark in marks] == [None]  # opaque
+    assert len(set(marks[0].get_ydata())) == len(wrong)  # none hides another
 
 
 def test_the_caption_of_the_test_errors(drawn):

@@ -5,6 +5,7 @@ import json
 import re
 from xml.etree import ElementTree
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -58,6 +59,17 @@ def test_every_mark_stands_out_from_the_page(page):
         assert contrast(colour, page) >= 3, colour
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_a_band_has_an_outline_that_stands_out_from_the_page(page):
+    for mark in (*style.KNOWN_MARKS.values(), *style.SPARE_MARKS):
+        with style.axes() as (_, panel):
+            style.band(panel, [0, 1], [0, 1], [2, 3], mark, "one", "seeds")
+            (band,) = panel.collections
+            ((*outline, opacity),) = band.get_edgecolor()
+        assert (opacity, band.get_linewidth()[0] > 0) == (1, True)
+        assert contrast(mpl.colors.to_hex(outline), page) >= 3
+
+
 @pytest.mark.parametrize("eyes", SEEN)
 def test_marks_stay_apart_for_all_eyes(eyes):
     for one, other in itertools.combinations([*COLOURS, style.GREY, "#000000"], 2):
@@ -75,17 +87,20 @@ def test_no_two_marks_differ_by_colour_alone():
 
 @pytest.fixture
 def saved(tmp_path):
-    """The svg's marks, in their order, and the values file, of a figure with one of everything."""
+    """The two svgs of a figure, and the points of its values file."""
 
     def save(paint, columns=1):
-        with style.axes(columns=columns, height=3) as (figure, panels):
-            paint(panels)
-            style.note_run(figure, "demo")
-            style.save(style.Drawing(figure, pd.DataFrame({"a": [1]}), {"found": 1}), tmp_path / "figure.svg")
-        svg = (tmp_path / "figure.svg").read_text()
+        def draw():
+            with style.axes(columns=columns, height=3) as (figure, panels):
+                paint(panels)
+                style.note_run(figure, "demo")
+                return style.Drawing(figure, pd.DataFrame({"a": [1]}), {"found": 1})
+
+        style.save(draw, tmp_path / "figure.svg")
+        svg, narrow = ((tmp_path / f"figure{ending}").read_text() for ending in (".svg", ".narrow.svg"))
         values = json.loads((tmp_path / "figure.json").read_text())
         assert values["found"] == 1
-        return svg, values["points"]
+        return svg, narrow, values["points"]
 
     return save
 
@@ -110,7 +125,7 @@ def test_points_are_where_the_svg_has_its_marks(saved):
         style.panel_title(panels[1], "B", "on a log scale")
         panels[0].figure.legend(loc="outside upper center")  # takes room when the layout is made
 
-    svg, (one, two, three) = saved(paint, columns=2)
+    svg, narrow, (one, two, three) = saved(paint, columns=2)
     assert [(points["series"], points["x_name"], points["y_name"]) for points in (one, two, three)] == [
         ("one", "along", "up"),
         ("two", "along", "up"),
@@ -122,6 +137,8 @@ def test_points_are_where_the_svg_has_its_marks(saved):
         found = marks_of(svg, colour)
         assert len(found) == len(points["x"]) + legend[points["series"]]
         assert places(points) == pytest.approx(found[: len(points["x"])], abs=0.011)  # rounded to 0.01 of a point
+        found = marks_of(narrow, colour)
+        assert places(points["narrow"]) == pytest.approx(found[: len(points["x"])], abs=0.011)
 
 
 def test_points_leave_out_what_is_not_to_be_seen_or_has_no_name(saved):
@@ -131,12 +148,12 @@ def test_points_leave_out_what_is_not_to_be_seen_or_has_no_name(saved):
         panel.axhline(5, label="across")  # stands at no value of the horizontal axis
         panel.set_yscale("log")
 
-    _, (points,) = saved(paint)
+    *_, (points,) = saved(paint)
     assert (points["series"], points["x"], points["y"]) == ("named", [0], [10])
 
 
 def test_a_bar_has_its_value_at_its_top(saved):
-    svg, (points,) = saved(lambda panel: panel.bar([2, 4], [1, 3], width=1, label="_bars", color="#767676"))
+    svg, _, (points,) = saved(lambda panel: panel.bar([2, 4], [1, 3], width=1, label="_bars", color="#767676"))
     assert (points["series"], points["x"], points["y"]) == ("bars", [2, 4], [1, 3])
     corners = re.findall(r'd="M ([\d. LMz\n]+)"[^>]*style="fill: #767676', svg)
     tops = []
@@ -153,7 +170,7 @@ def test_a_series_knows_the_ends_of_its_band(saved):
         style.median_and_quartiles(panel, groups, style.KNOWN_MARKS["vgg"], "vgg")
         panel.plot([1, 4], [3, 3], label="bare")
 
-    _, (banded, bare) = saved(paint)
+    *_, (banded, bare) = saved(paint)
     assert (banded["x"], banded["y"]) == ([1, 4], [1, 7])
     assert (banded["band_name"], banded["low"], banded["high"]) == ("quartiles", [0.5, 6], [1.5, 7.5])
     assert "low" not in bare
@@ -166,13 +183,13 @@ def test_the_marks_of_a_series_are_groups_of_the_svg_that_draw_nothing_else(save
         panel.plot([1], [3], "o", color="#444444", label=style.part("first", "line"))
         panel.bar([1, 2], [1, 2], color="#333333", label="bars")
 
-    svg, (line, bars) = saved(paint)
-    root = ElementTree.fromstring(svg)
+    svg, narrow, (line, bars) = saved(paint)
 
-    def colours(series):
+    def colours(root, series):
         groups = [root.find(f".//*[@id='{mark}']") for mark in series["marks"]]
         return {colour for group in groups for colour in re.findall(r"#\d{6}", ElementTree.tostring(group).decode())}
 
-    assert colours(line) == {"#111111", "#222222", "#444444"}
-    assert colours(bars) == {"#333333"}
+    for root in map(ElementTree.fromstring, (svg, narrow)):
+        assert colours(root, line) == {"#111111", "#222222", "#444444"}
+        assert colours(root, bars) == {"#333333"}
     assert len({*line["marks"], *bars["marks"]}) == 3 + 2

@@ -2,31 +2,36 @@
 
 import csv
 import html
+import io
 import itertools
 import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import matplotlib as mpl
 import pytest
 from figure_helpers import DELETIONS, DRAWN, HISTORIES, draw, drawing_of, prepared_data, write_csv
+from PIL import Image
 
 from unravel.files import InputError
 from unravel.studies import style
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+SUFFIXES = ("svg", "narrow.svg", "pdf", "png", "csv", "json")
 NOTED = [study for study in DRAWN if study != "unraveled_view"]  # which holds nothing of a run's data
 
 
 DRAW_ALL = """
 import importlib, json, sys
+from functools import partial
 from pathlib import Path
 from unravel.studies import style
 for study, paths in json.loads(sys.argv[1]).items():
     figure = importlib.import_module(f"unravel.studies.{study}.figure")
-    style.save(figure.draw([Path(path) for path in paths], "demo"), Path(sys.argv[2], f"{study}.svg"))
+    style.save(partial(figure.draw, [Path(path) for path in paths], "demo"), Path(sys.argv[2], f"{study}.svg"))
 """
 
 
@@ -35,7 +40,7 @@ def test_the_same_tables_give_the_same_bytes_in_another_process(inputs, drawn, t
     environment = {**os.environ, "PYTHONPATH": str(SCRIPTS), "PYTHONHASHSEED": "1", "TZ": "Asia/Tokyo"}
     subprocess.run([sys.executable, "-c", DRAW_ALL, as_json, tmp_path], env=environment, check=True, timeout=60)
     here, there = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in (drawn, tmp_path))
-    assert set(here) == {f"{study}.{suffix}" for study in DRAWN for suffix in ("svg", "pdf", "png", "csv", "json")}
+    assert set(here) == {f"{study}.{suffix}" for study in DRAWN for suffix in SUFFIXES}
     assert set(there) == set(here)
     for name, content in here.items():
         assert len(content) > 20, name
@@ -44,8 +49,8 @@ def test_the_same_tables_give_the_same_bytes_in_another_process(inputs, drawn, t
 
 def test_a_bitmap_can_be_read_on_a_dark_page(drawn):
     for study in DRAWN:
-        alpha = mpl.image.imread(drawn / f"{study}.png")[..., 3]
-        assert alpha.min() == 1, study
+        with Image.open(drawn / f"{study}.png") as picture:
+            assert picture.convert("RGBA").getextrema()[3] == (255, 255), study  # opaque
 
 
 @pytest.mark.parametrize("study", NOTED)
@@ -60,6 +65,60 @@ def test_a_figure_says_itself_which_kind_of_run_it_shows(inputs, tmp_path, study
     assert "demo run: 8x8 digits, not the paper's CIFAR-10" in texts["demo"]
     assert "short run: fewer blocks and epochs than the paper's" in texts["short"]
     assert " run:" not in texts["paper"]
+
+
+# --- two widths ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [style.WIDE, style.NARROW])
+@pytest.mark.parametrize("study", DRAWN)
+def test_nothing_is_cut_off_at_either_width(inputs, study, width):
+    with style.for_a_phone() if width == style.NARROW else nullcontext():
+        figure = drawing_of(study).draw(inputs[study], "short").figure
+    with mpl.rc_context(style.SETTINGS):
+        figure.savefig(io.BytesIO(), format="svg")  # which lays it out
+        drawn = figure.get_tightbbox()  # inches
+    assert figure.get_figwidth() == width
+    assert min(drawn.xmin, drawn.ymin) > -0.03  # the tail of a letter in the last line
+    assert drawn.xmax < width + 0.03
+    assert drawn.ymax < figure.get_figheight() + 0.03
+
+
+def test_a_phone_gets_panels_one_below_the_other(inputs):
+    def corners():
+        return [
+            panel.get_position().p0
+            for panel in drawing_of("path_gradients").draw(inputs["path_gradients"], "ci").figure.axes
+        ]
+
+    (a, b, c) = corners()
+    assert a[0] < b[0] < c[0]
+    with style.for_a_phone():
+        (a, b, c) = corners()
+    assert a[1] > b[1] > c[1]
+    assert not style.is_narrow()  # again
+
+
+def test_a_saved_svg_keeps_what_is_drawn_and_what_is_referred_to():
+    head = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 2 3">'
+    saved = f"""<?xml version="1.0"?>
+{head}
+ <defs><path id="m1" d="M 0.123456 -1.999
+L 10.5 3" style="stroke: #000000"/> <clipPath id="p1"><rect id="r" x="1.0049"/></clipPath></defs>
+ <g id="patch_1"> <path d="M 0 0" style="fill: none"/> </g>
+ <g id="mark0" clip-path="url(#p1)">
+  <g><use xlink:href="#m1" x="1.5" style="stroke: #000000"/><use xlink:href="#m1" style="fill: #000000"/></g>
+ </g>
+ <g id="text_1"><!-- A --><text id="t" transform="rotate(-0 1 2)">0.123456 <tspan> of it</tspan></text></g>
+ <g id="text_2"><text transform="rotate(-90 1.001 2)">up</text></g>
+</svg>"""
+    assert style._trimmed(saved) == (
+        f'{head}<defs><path id="m1" d="M 0.12 -2 L 10.5 3" style="stroke: #000000" />'
+        '<clipPath id="p1"><rect x="1" /></clipPath></defs>'
+        '<g id="mark0" clip-path="url(#p1)"><use xlink:href="#m1" x="1.5" />'
+        '<use xlink:href="#m1" style="fill: #000000" /></g>'
+        '<text>0.123456 <tspan> of it</tspan></text><text transform="rotate(-90 1 2)">up</text></svg>\n'
+    )
 
 
 # --- the table behind a figure --------------------------------------------------------------------------------------

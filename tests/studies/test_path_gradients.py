@@ -15,7 +15,7 @@ from unravel.engine.combinatorics import counts_by_length
 from unravel.files import InputError
 from unravel.studies.path_gradients.measure import measure
 from unravel.studies.path_gradients.settings import Gradients
-from unravel.studies.path_gradients.values import by_length, summary
+from unravel.studies.path_gradients.values import by_length, spread, summary
 
 SETTINGS = Gradients(samples_per_length=4, batch_size=16, batches=2)
 
@@ -131,6 +131,40 @@ def test_shares_take_the_mean_of_norms_and_not_of_their_logs():
     # 1 path of norm 1, 2 of norm 0.05: 1 / 1.1 and 0.1 / 1.1
     np.testing.assert_allclose(table.estimated_share, [1 / 1.1, 0.1 / 1.1, 0], atol=1e-12)
     np.testing.assert_allclose(table.exact_share, [0.5, 0.5, 0], atol=1e-12)
+
+
+def test_the_band_spans_the_shares_of_every_batch_of_every_seed():
+    """Two blocks, two seeds of two batches: norms of a path and of the exact sum by length; cosine is norm ratio."""
+    norms = {
+        (1, 1): ([8.0, 2.0, 1.0], [8.0, 4.0, 4.0], [0.5, 0.8, 1.0]),
+        (1, 2): ([4.0, 1.0, 2.0], [2.0, 4.0, 2.0], [0.1, 0.9, 1.0]),
+        (2, 1): ([1.0, 1.0, 1.0], [1.0, 1.0, 6.0], [0.3, 0.6, 1.0]),
+        (2, 2): ([2.0, 8.0, 4.0], [3.0, 1.0, 4.0], [0.2, 0.7, 1.0]),
+    }
+    ways, expected, sampled, exact = (
+        [1, 2, 1],
+        {"estimated_share": [], "exact_share": [], "projected_share": []},
+        [],
+        [],
+    )
+    for (seed, batch), (one, together, up_to) in norms.items():
+        products = [number * norm for number, norm in zip(ways, one, strict=True)]
+        expected["estimated_share"].append([product / sum(products) for product in products])
+        expected["exact_share"].append([norm / sum(together) for norm in together])
+        squares = [0.0, *(value * value for value in up_to)]
+        expected["projected_share"].append([after - before for before, after in itertools.pairwise(squares)])
+        for length in range(3):
+            keys = {"seed": seed, "batch": batch, "batch_norm": "train", "length": length}
+            sampled.append({**keys, "log10_norm": math.log10(one[length])})
+            values = {"cosine": up_to[length], "norm_ratio": up_to[length]}
+            exact.append({**keys, "log10_norm": math.log10(together[length]), **values})
+    found = spread(pd.DataFrame(sampled), pd.DataFrame(exact), pd.Series(ways))
+    assert found.length.tolist() == [0, 1, 2]
+    for name, shares in expected.items():
+        np.testing.assert_allclose(found[f"{name}_low"], np.min(shares, axis=0), rtol=1e-12)
+        np.testing.assert_allclose(found[f"{name}_high"], np.max(shares, axis=0), rtol=1e-12)
+    np.testing.assert_allclose(10**found.log10_mean_norm_low, [1, 1, 1])
+    np.testing.assert_allclose(10**found.log10_mean_norm_high, [8, 8, 4])
 
 
 @pytest.mark.parametrize(("blocks", "last"), [(54, 40), (27, 20), (1, 2)])

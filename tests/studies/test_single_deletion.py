@@ -1,6 +1,7 @@
 """Single deletions against the network with that block taken out by hand, and what their figure draws."""
 
 import copy
+from contextlib import nullcontext
 
 import pandas as pd
 import pytest
@@ -110,9 +111,26 @@ def test_the_band_spans_the_seeds_and_the_line_is_their_mean(drawing, network):
 @pytest.mark.parametrize("network", ["resnet", "vgg"])
 def test_a_line_across_marks_the_intact_networks_mean_error(drawing, network):
     (panel,) = drawing.figure.axes
-    (line,) = [line for line in panel.lines if line.get_label() == f"{network}, nothing deleted"]
     (seeds,) = of_network(network, deleted=False).values()
-    assert line.get_ydata() == pytest.approx([sum(seeds) / len(seeds)] * 2)
+    mean = sum(seeds) / len(seeds)
+    (line,) = [line for line in panel.lines if line.get_label() == f"{network}, nothing deleted: {mean:.1f}%"]
+    assert line.get_ydata() == pytest.approx([mean] * 2)
+
+
+@pytest.mark.parametrize(("phone", "names"), [(False, {"block 3", "layer 4"}), (True, {"3", "4"})])
+def test_blocks_that_halve_the_resolution_are_named(tmp_path, phone, names):
+    with style.for_a_phone() if phone else nullcontext():
+        (panel,) = drawing_of("single_deletion").draw(deletion_tables(tmp_path), "demo").figure.axes
+    named = {text.get_text(): text.xy[0] for text in panel.texts if hasattr(text, "xy")}
+    assert {name: int(name.split()[-1]) for name in names} == named
+
+
+def test_two_networks_that_halve_at_one_block_share_its_name(tmp_path):
+    (table, *_) = deletion_tables(tmp_path)
+    other = table.with_name("stochastic-depth.csv")
+    other.write_text(table.read_text().replace("resnet", "stochastic-depth"))
+    (panel,) = drawing_of("single_deletion").draw([table, other], "demo").figure.axes
+    assert [text.get_text() for text in panel.texts] == ["block 3", "guessing"]
 
 
 def test_the_summary_worked_out_by_hand():

@@ -48,6 +48,14 @@ def test_every_folder_is_a_study_and_has_no_other_name():
     assert all(study.name == name and study.folder.name == name for name, study in STUDIES.items())
 
 
+def test_extra_figures_are_lettered_in_the_order_of_the_article():
+    in_order = sorted(FIGURES.values(), key=lambda found: found[0].order)
+    extra = [figure.label for _, figure in in_order if not figure.original]
+    assert extra == [f"Extra figure {letter}" for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(extra)]]
+    assert len(extra) >= 4
+    assert all(figure.label.startswith("Figure ") for _, figure in FIGURES.values() if figure.original)
+
+
 def test_only_measuring_a_trained_network_needs_torch():
     parts = [
         study.module(name)

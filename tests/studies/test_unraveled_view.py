@@ -5,6 +5,8 @@ import itertools
 import json
 import re
 from collections import Counter
+from contextlib import nullcontext
+from functools import partial
 
 import pandas as pd
 import pytest
@@ -71,19 +73,27 @@ def followed(diagram):
         return one == pytest.approx(other, abs=1e-6)
 
     def ways(point, passed, left):
-        if same(point, (figure.OUTPUT, 0)):
+        if same(point, (diagram.room.output, 0)):
             yield "".join("1" if block in passed else "0" for block in range(1, diagram.blocks + 1)), left
         for start, end, block, step_left in steps:
             if same(start, point):
                 yield from ways(end, {*passed, block}, left and step_left)
 
-    return sorted(ways((figure.INPUT, 0), set(), True))
+    return sorted(ways((diagram.room.input, 0), set(), True))
+
+
+@pytest.fixture(params=["page", "phone"])
+def width(request):
+    """Each width that is drawn for."""
+    with style.for_a_phone() if request.param == "phone" else nullcontext():
+        yield request.param
 
 
 @pytest.mark.parametrize(("blocks", "deleted"), LESIONS)
-def test_the_unraveled_view_leads_along_each_path_of_the_table_once(tmp_path, blocks, deleted):
+def test_the_unraveled_view_leads_along_each_path_of_the_table_once(tmp_path, width, blocks, deleted):
     table = tables.read([list_paths(tmp_path, "residual", blocks, deleted)], TABLE.columns)
     diagram = figure.unraveled(table)
+    assert diagram.room.width == {"page": 7.1, "phone": 3.3}[width]
     assert followed(diagram) == sorted(zip(table.path, table.left, strict=True))
     assert sorted((name, left) for name, _, left in diagram.names) == followed(diagram)
     copies = {block: 2 ** (blocks - block) for block in range(1, blocks + 1)}
@@ -97,20 +107,20 @@ def test_the_order_of_the_table_does_not_matter(tmp_path):
 
 
 @pytest.mark.parametrize("blocks", [2, 3, 4])
-def test_the_usual_drawing_holds_all_paths_with_each_branch_once(blocks):
+def test_the_usual_drawing_holds_all_paths_with_each_branch_once(width, blocks):
     diagram = figure.in_a_row(blocks)
     assert followed(diagram) == [("".join(bits), True) for bits in itertools.product("01", repeat=blocks)]
     assert [node.block for node in diagram.branches] == list(range(1, blocks + 1))
 
 
 @pytest.mark.parametrize(("deleted", "left"), [([], True), ([2], False)])
-def test_the_plain_network_leads_through_every_layer(tmp_path, deleted, left):
+def test_the_plain_network_leads_through_every_layer(tmp_path, width, deleted, left):
     table = tables.read([list_paths(tmp_path, "plain", 3, deleted)], TABLE.columns)
     assert followed(figure.plain(table)) == [("111", left)]
 
 
 @pytest.mark.parametrize("blocks", [2, 3, 4, 5])
-def test_no_line_crosses_another(tmp_path, blocks):
+def test_no_line_crosses_another(tmp_path, width, blocks):
     table = tables.read([list_paths(tmp_path, "residual", blocks, [])], TABLE.columns)
     for diagram in (figure.unraveled(table), figure.in_a_row(blocks)):
         pieces = [piece for line in diagram.lines for piece in itertools.pairwise(line.points)]
@@ -131,8 +141,7 @@ def texts(path):
 @pytest.mark.parametrize("blocks", [2, 3, 4])
 def test_figure_1_names_every_branch_path_and_output(tmp_path, blocks):
     paths = list_paths(tmp_path, "residual", blocks, [])
-    drawing = figure.draw([paths], "ci")
-    style.save(drawing, tmp_path / "figure.svg")
+    style.save(partial(figure.draw, [paths], "ci"), tmp_path / "figure.svg")
     found, rows = texts(tmp_path / "figure.svg"), pd.read_csv(paths, dtype=str)
     for block, subscript in enumerate("₁₂₃₄"[:blocks], 1):
         assert found[f"f{subscript}"] == found[f"y{subscript}"] == 1 + 2 ** (blocks - block)  # 1: as usually drawn
@@ -150,10 +159,10 @@ def test_figure_1_names_every_branch_path_and_output(tmp_path, blocks):
 
 def test_figure_2_counts_the_paths_that_its_table_leaves(tmp_path):
     inputs = [list_paths(tmp_path, network, 3, [2]) for network in ("residual", "plain")]
-    style.save(figure.draw(inputs, "ci"), tmp_path / "figure.svg")
-    svg = (tmp_path / "figure.svg").read_text(encoding="utf-8")
-    assert "residual network without f₂: 4 of 8 paths left" in svg
-    assert "plain network without f₂: 0 of 1 path left" in svg
+    style.save(partial(figure.draw, inputs, "ci"), tmp_path / "figure.svg")
+    titles = texts(tmp_path / "figure.svg")
+    assert titles["residual network without f₂: 4 of 8 paths left"] == 1
+    assert titles["plain network without f₂: 0 of 1 path left"] == 1
     assert [texts(tmp_path / "figure.svg")[f"f{subscript}"] for subscript in "₁₂₃"] == [5, 3, 2]  # 4, 2, 1 and plain
     rows = list(csv.DictReader((tmp_path / "figure.csv").read_text().splitlines()))
     values = json.loads((tmp_path / "figure.json").read_text())

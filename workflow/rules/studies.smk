@@ -107,6 +107,7 @@ for slug, (study, figure) in FIGURES.items():
             data=not_made(figure) if networks is None else [tables(key, networks) for key in figure.inputs],
         output:
             svg=report(f"<run>/figures/{slug}.svg", caption="../report/result.rst", category="Figures"),
+            narrow=f"<run>/figures/{slug}.narrow.svg",
             pdf=f"<run>/figures/{slug}.pdf",
             png=f"<run>/figures/{slug}.png",
             csv=report(f"<run>/figures/{slug}.csv", caption="../report/result.rst", category="Tables"),

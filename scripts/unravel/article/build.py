@@ -27,7 +27,7 @@ from unravel.files import InputError, read_bytes, read_json, sha256
 from unravel.run import Config, read_config, to_yaml
 from unravel.statistics import mean_interval
 from unravel.studies import FIGURES, STUDIES
-from unravel.studies.base import Figure
+from unravel.studies.base import NARROW_SVG, Figure
 
 MEDIA_TYPES = {"svg": "image/svg+xml", "pdf": "application/pdf", "csv": "text/csv"}
 ROWS_SHOWN, ROWS_PRINTED = 200, 40  # of the table behind a figure
@@ -44,7 +44,11 @@ GROUPS = (
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure's files, ready for the page, and the record of the job that drew it."""
+    """A figure's files, ready for the page, and the record of the job that drew it.
+
+    drawings: its svg for a wide page and, under "narrow", that for a phone, each as view box and content. The latter is
+    not there where the job did not draw it, as of a sealed figure that an earlier version drew.
+    """
 
     slug: str
     label: str
@@ -52,8 +56,7 @@ class Picture:
     rule: str
     original: bool
     measured: bool
-    view_box: str
-    svg: Markup
+    drawings: dict[str, tuple[str, Markup]]
     downloads: dict[str, str]
     table: pd.DataFrame
     values: dict[str, Any]
@@ -352,7 +355,11 @@ def read_picture(run: Path, figure: Figure, records: Mapping[str, dict[str, Any]
         table = pd.read_csv(io.BytesIO(contents["csv"]), dtype=tables.TEXT, keep_default_na=False)
     except ValueError as error:
         raise InputError(f"{path}.csv: is damaged ({error}); {again}") from error
-    view_box, svg = drawings.inline(contents["svg"].decode(errors="replace"), slug)
+    record = find(records, f"figures/{slug}")
+    made = {"wide": drawings.inline(contents["svg"].decode(errors="replace"), slug)}
+    if any(output.endswith(f"/{slug}{NARROW_SVG}") for output in record["outputs"]):
+        narrow = read_bytes(path.with_suffix(NARROW_SVG), again).decode(errors="replace")
+        made["narrow"] = drawings.inline(narrow, f"{slug}-narrow")
     return Picture(
         slug=slug,
         label=figure.label,
@@ -360,13 +367,12 @@ def read_picture(run: Path, figure: Figure, records: Mapping[str, dict[str, Any]
         rule=f"figure_{figure.number}",
         original=figure.original,
         measured=figure.measured,
-        view_box=view_box,
-        svg=svg,
+        drawings=made,
         downloads={
             suffix: f"data:{MEDIA_TYPES[suffix]};base64,{base64.b64encode(content).decode()}"
             for suffix, content in contents.items()
         },
         table=table,
         values=sourced(values, f"figures/{slug}.json", f"origin-{slug}"),
-        record=find(records, f"figures/{slug}"),
+        record=record,
     )

@@ -15,6 +15,7 @@ from unravel.files import InputError, read_bytes, read_json
 from unravel.run import Config, read_config
 from unravel.statistics import Interval, difference_interval, mean_interval
 from unravel.studies import FIGURES
+from unravel.studies.base import NARROW_SVG
 from unravel.tables import NETWORK, PERCENT, SEED, text
 
 
@@ -87,7 +88,8 @@ def read_run(folder: Path) -> Run:
     """Read a run. Raises InputError if a file is missing or damaged."""
     config = read_config(folder / "config.yaml")
     records = lineage.read_records(folder / "jobs")
-    pictures = {path.stem: read_bytes(path) for path in sorted((folder / "figures").glob("*.svg"))}
+    drawings = [path for path in sorted((folder / "figures").glob("*.svg")) if not path.name.endswith(NARROW_SVG)]
+    pictures = {path.stem: read_bytes(path) for path in drawings}
     headlines = {
         path.stem: headline_numbers(read_json(path, lineage.AGAIN))
         for path in sorted((folder / "figures").glob("*.json"))
@@ -113,7 +115,7 @@ def pair(slug: str, one: Run, other: Run) -> Pair:
 
 
 def test_errors(run: Path, records: Records) -> dict[str, list[float]]:
-    """Test error in percent of each network, one per seed: of the saved network, scaled, as Extra figure C shows it.
+    """Test error in percent of each network, one per seed: of the saved network, scaled, as its figure shows it.
 
     Where the run has no such figure, it is that which training measured after its last epoch.
     """

@@ -13,6 +13,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from unravel.article.formulas import formula
 from unravel.evidence.sources import quoted
 from unravel.statistics import Interval
 from unravel.studies import paper
@@ -24,12 +25,14 @@ ABSENT = "n/a"
 def template(source: Path, name: str) -> jinja2.Template:
     """A template of the folder `source`, with the functions below as filters.
 
-    It knows the style sheet as `style`, what papers state, `unravel.studies.paper`, as `stated`, and `policy` as below.
+    It knows the style sheet as `style`, what papers state, `unravel.studies.paper`, as `stated`, `policy` as below, and
+    `formula`.
     Values are escaped in HTML, and a name that has no value fails.
     """
     style = Markup("\n".join(path.read_text(encoding="utf-8") for path in sorted(source.glob("*.css"))))
     environment = _environment(source, escaped=not name.endswith(".md"))
-    return environment.get_template(name, globals={"style": style, "stated": paper, "policy": policy})
+    known = {"style": style, "stated": paper, "policy": policy, "formula": formula}
+    return environment.get_template(name, globals=known)
 
 
 @cache

@@ -3,6 +3,7 @@
 import importlib
 from dataclasses import replace
 from pathlib import Path
+from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
 from unravel.studies.base import FOLDER, Figure, Study
@@ -12,12 +13,17 @@ if TYPE_CHECKING:
 
 
 def _found() -> dict[str, Study]:
-    studies = []
+    studies, letters = [], iter(ascii_uppercase)
     for path in sorted(FOLDER.glob("*/__init__.py")):
         name = path.parent.name
         study: Study = importlib.import_module(f"{__name__}.{name}").STUDY
         studies.append(replace(study, name=name, key=study.key or name))
-    return {study.name: study for study in sorted(studies, key=lambda study: study.order)}
+    studies.sort(key=lambda study: study.order)
+    for place, study in enumerate(studies):
+        if study.figure and not study.figure.original:
+            figure = replace(study.figure, label=f"Extra figure {next(letters)}")
+            studies[place] = replace(study, figure=figure)
+    return {study.name: study for study in studies}
 
 
 STUDIES = _found()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # the config of a run is made of the studies' sections, so it
     from unravel.run import Config
 
 FOLDER = Path(__file__).parent
+NARROW_SVG = ".narrow.svg"  # how a figure's drawing for a phone ends
 
 
 class StudySettings(Settings):
@@ -130,6 +131,8 @@ class Measurement:
 class Figure:
     """A figure: `label` is how the text calls it, `slug` names its files, `number` its rule and `make figure FIG=`.
 
+    Those that the paper does not have get their label, with a letter, by their place in the article.
+
     note: how it relates to the paper's figure. original: the paper has it too. measured: it depends on data.
     shows: the networks in it, none for a figure without; None if the run does not want it.
     inputs: keys of the studies whose tables it is drawn from, "histories" of trainings, or the "manifest" of the data.
@@ -137,12 +140,12 @@ class Figure:
     """
 
     number: str
-    label: str
     title: str
     slug: str
     note: str
     shows: Callable[["Config"], Sequence[str] | None]
     inputs: tuple[str, ...]
+    label: str = ""
     original: bool = True
     measured: bool = True
     drawn_by: str = ""

@@ -7,7 +7,6 @@ STUDY = Study(
     title="Setup at a glance",
     figure=Figure(
         number="classes",
-        label="Extra figure A",
         title="The images",
         slug="class-overview",
         note="Not in the paper: what the networks look at.",

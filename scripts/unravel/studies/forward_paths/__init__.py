@@ -48,7 +48,6 @@ STUDY = Study(
     ),
     figure=Figure(
         number="forward",
-        label="Extra figure E",
         title="The networks that keep only short paths",
         slug="forward-paths",
         note="Not in the paper.",

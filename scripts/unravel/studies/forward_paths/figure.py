@@ -16,7 +16,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
     """Draw measurements/forward_paths tables of any networks and seeds."""
     table = tables.read(inputs, TABLE.columns)
     values, marks = summary(table), style.marks(table.network)
-    with style.axes(columns=2, height=3.2) as (figure, (errors, shares)):
+    with style.side_by_side(2, height=3.2) as (figure, (errors, shares)):
         for name, rows in table.groupby("network"):
             network, mark = str(name), marks[str(name)]
             by_length = rows.groupby("length")
@@ -40,6 +40,6 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
         errors.set_ylim(0, 100)
         errors.set_xlabel("longest path kept")
         shares.set_xlabel("path length")
-        figure.legend(loc="outside upper center", ncols=4)
+        style.legend(figure)
         style.note_run(figure, scale)
         return style.Drawing(figure, table, values)

@@ -51,7 +51,6 @@ STUDY = Study(
     ),
     figure=Figure(
         number="steps",
-        label="Extra figure G",
         title="Blocks as steps of one estimate",
         slug="iterative-inference",
         note="Not in the paper.",

@@ -26,7 +26,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
         for name, table in (("cosines", COSINES), ("estimates", ESTIMATES), ("readouts", READOUTS))
     }
     marks = style.marks(found["cosines"].network)
-    with style.axes(columns=3, height=3.1) as (figure, panels):
+    with style.side_by_side(3, height=3.1) as (figure, panels):
         for panel, letter, (name, (x, y, title)) in zip(panels, "ABC", _PANELS.items(), strict=True):
             for network, rows in found[name].groupby("network"):
                 _draw_network(panel, rows.groupby(["weights", x])[y], str(network), marks[str(network)])
@@ -34,7 +34,8 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
             panel.set_xlabel(_ACROSS[x])
         panels[0].axhline(0, color=style.GREY, linewidth=0.8)
         panels[2].set_ylim(0, 100)
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+        handles, labels = panels[0].get_legend_handles_labels()
+        style.legend(figure, handles=handles, labels=labels)
         style.note_run(figure, scale)
         table = pd.concat([one.assign(table=name) for name, one in found.items()], ignore_index=True)
         return style.Drawing(figure, table, summary(found))

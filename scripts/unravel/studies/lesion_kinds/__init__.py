@@ -74,7 +74,6 @@ STUDY = Study(
     ),
     figure=Figure(
         number="kinds",
-        label="Extra figure F",
         title="Single deletions made in several ways",
         slug="lesion-kinds",
         note="Not in the paper, whose deletions are those with the branch off.",

@@ -19,7 +19,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
     table = tables.read(inputs, TABLE.columns)
     values, made = summary(table), increases(table)
     names, labelled = list(values["networks"]), set()
-    with style.axes(columns=len(names), height=3.4, sharey=True, squeeze=False) as (figure, (panels,)):
+    with style.side_by_side(len(names), height=3.4) as (figure, panels):
         for panel, letter, name in zip(panels, "ABCDEFGH", names, strict=False):
             rows = made[made.network == name]
             for kind in values["networks"][name]["kinds"]:
@@ -36,9 +36,9 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
             )
             style.panel_title(panel, letter, name)
             panel.set_xlabel("position of the block or layer")
+            panel.set_ylabel("test error, percent")
+            panel.set_ylim(0, 100)
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        panels[0].set_ylabel("test error, percent")
-        panels[0].set_ylim(0, 100)
-        figure.legend(loc="outside upper center", ncols=3)
+        style.legend(figure)
         style.note_run(figure, scale)
         return style.Drawing(figure, made, values)

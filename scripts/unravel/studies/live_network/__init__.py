@@ -109,7 +109,6 @@ STUDY = Study(
     ),
     figure=Figure(
         number="cut",
-        label="Extra figure D",
         title="Test images, and what the intact networks say",
         slug="live-network",
         note="Not in the paper: the networks to cut by hand.",

@@ -14,7 +14,7 @@ from unravel.data.preparation import read_manifest
 from unravel.studies import style
 from unravel.studies.live_network import IMAGES, LOGITS, STEPS
 
-COLUMNS = 8
+COLUMNS, COLUMNS_ON_A_PHONE = 8, 4
 SHORT = 13  # letters of a class name in the figure
 
 
@@ -25,9 +25,10 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
     said = predictions(images, logits, read_manifest(manifest).classes)
     pictures = images.drop_duplicates("picture")
     networks = list(dict.fromkeys(said.network))
-    rows = -(-len(pictures) // COLUMNS)
+    columns = COLUMNS_ON_A_PHONE if style.is_narrow() else COLUMNS
+    rows = -(-len(pictures) // columns)
     height = rows * (1.05 + 0.17 * len(networks)) + 0.2
-    with style.axes(rows=rows, columns=COLUMNS, height=height, squeeze=False) as (figure, panels):
+    with style.axes(rows=rows, columns=columns, height=height, squeeze=False) as (figure, panels):
         for panel in panels.flat:
             panel.set_axis_off()
         for panel, (_, picture) in zip(panels.flat, pictures.iterrows(), strict=False):

@@ -1,17 +1,23 @@
 """Figure 6 of the paper: how many paths have each length, what gradient one carries, and what they carry together."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from unravel import tables
 from unravel.studies import style
 from unravel.studies.path_gradients import EXACT, SAMPLED
-from unravel.studies.path_gradients.values import DECAY, by_length, decay, mean_norms, summary
+from unravel.studies.path_gradients.values import DECAY, by_length, decay, mean_norms, spread, summary
 from unravel.tables import number, whole
 
+UNTRAINED = style.Mark(style.GREY, "", "--")
+EXACT_SUM, PROJECTION = style.Mark("#000000", "", "-"), style.Mark("#A85430", "", (0, (4, 1.5)))
+BAND = "lowest and highest batch"
 _SAMPLED = SAMPLED.only("network", "seed", "batch_norm", "batch", "length", "log10_norm")
 
 
@@ -25,38 +31,44 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
     )
     untrained = tables.read(
         [path for path in inputs if path.parent.name == "untrained_gradients"],
-        SAMPLED.only("network", "seed", "length", "log10_norm"),
+        SAMPLED.only("network", "seed", "batch", "length", "log10_norm"),
     )
     paths = counts[counts.deleted_blocks == 0].set_index("length").paths.astype(float)
-    table = by_length(sampled, exact, paths)
+    table = by_length(sampled, exact, paths).merge(spread(sampled, exact, paths), on=["batch_norm", "length"])
     shown = table[table.batch_norm == "train"].set_index("length")
     control = pd.DataFrame([decay(rows) for _, rows in untrained.groupby("seed")], columns=DECAY).mean()
     values = summary(table, sampled, exact, paths) | {"untrained": control.to_dict()}
     mark = style.marks(sampled.network)[sampled.network.iloc[0]]
-    with style.axes(columns=3, height=2.9) as (figure, panels):
-        panels[0].bar(shown.index, shown.share_of_paths, color=style.GREY, width=0.8, label="_all paths")
-        panels[1].plot(shown.index, shown.log10_mean_norm, color=mark.colour, marker=mark.marker, markersize=2.5,
-                       label="_sampled paths")  # fmt: skip
-        panels[1].plot(mean_norms(untrained), color=style.GREY, linestyle="--", label="before training")
+    with style.side_by_side(3, height=3.2) as (figure, panels):
+        panels[0].bar(shown.index, shown.share_of_paths, color=style.GREY, width=0.8, label="all paths, counted")
+        _draw_norms(panels[1], shown, untrained, mark)
         _draw_shares(panels[2], shown, values["papers_range"], mark)
-        titles = ("share of paths", "log10 of the norm of one path", "share by length")
+        titles = ("share of all paths", "log10 of the norm of one path", "share by length")
         for panel, letter, title in zip(panels, "ABC", titles, strict=True):
             style.panel_title(panel, letter, title)
             panel.set_xlabel("path length")
-        figure.legend(loc="outside upper center", ncols=4)
+            panel.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+            style.legend_below(panel)
         style.note_run(figure, scale)
         return style.Drawing(figure, table, values)
 
 
+def _draw_norms(panel: Axes, shown: pd.DataFrame, untrained: pd.DataFrame, mark: style.Mark) -> None:
+    _draw_line(panel, shown, "log10_mean_norm", mark, "one path, trained")
+    before = pd.concat(mean_norms(rows) for _, rows in untrained.groupby(["seed", "batch"])).groupby("length")
+    control = pd.DataFrame({"mean": mean_norms(untrained), "mean_low": before.min(), "mean_high": before.max()})
+    _draw_line(panel, control, "mean", UNTRAINED, "one path, untrained")
+
+
 def _draw_shares(panel: Axes, shown: pd.DataFrame, papers_range: tuple[int, int], mark: style.Mark) -> None:
-    panel.axvspan(*papers_range, color=style.GREY, alpha=0.15, linewidth=0, label="paper, as stated")
-    panel.plot(shown.index, shown.estimated_share, color=mark.colour, linestyle=":", marker=mark.marker, markersize=2.5,
-               label="paths x mean norm of sampled paths")  # fmt: skip
-    panel.plot(shown.index, shown.exact_share, color="#000000", label="norm of the exact sum over paths")
-    panel.plot(
-        shown.index,
-        shown.projected_share,
-        color="#000000",
-        linestyle="--",
-        label="share of the gradient, by projection",
-    )
+    grey: Any = {"facecolor": (style.GREY, 0.15), "edgecolor": style.GREY, "linewidth": 0.5}
+    panel.axvspan(*papers_range, label="the paper's range", **grey)
+    dotted = replace(mark, dash=":")
+    _draw_line(panel, shown, "estimated_share", dotted, "paths x mean norm of one")
+    _draw_line(panel, shown, "exact_share", EXACT_SUM, "norm of the exact sum")
+    _draw_line(panel, shown, "projected_share", PROJECTION, "projection on the gradient")
+
+
+def _draw_line(panel: Axes, rows: pd.DataFrame, column: str, mark: style.Mark, label: str) -> None:
+    style.band(panel, rows.index, rows[f"{column}_low"], rows[f"{column}_high"], mark, label, BAND)
+    panel.plot(rows[column], color=mark.colour, linestyle=mark.dash, marker=mark.marker, markersize=2.5, label=label)

@@ -45,6 +45,17 @@ def by_length(sampled: pd.DataFrame, exact: pd.DataFrame, paths: pd.Series) -> p
     return table
 
 
+def spread(sampled: pd.DataFrame, exact: pd.DataFrame, paths: pd.Series) -> pd.DataFrame:
+    """The lowest and the highest of any seed and batch, per BN mode and length, of what `by_length` gives for all."""
+    keys, columns = ["batch_norm", "length"], ["log10_mean_norm", "estimated_share", "exact_share", "projected_share"]
+    in_batch = dict(iter(exact.groupby(["seed", "batch"])))
+    found = pd.concat(
+        by_length(rows, in_batch[key], paths).set_index(keys)[columns]
+        for key, rows in sampled.groupby(["seed", "batch"])
+    ).groupby(keys)
+    return found.min().add_suffix("_low").join(found.max().add_suffix("_high")).reset_index()
+
+
 def _log10_mean(logs: pd.Series) -> float:
     """Log10 of the mean of numbers given as log10, which may be far below what a float holds."""
     values = logs.to_numpy()  # a bootstrap comes here some 10,000 times, and a series is slow at it

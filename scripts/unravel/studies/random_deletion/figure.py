@@ -38,7 +38,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
         panel.set_ylim(0, 100)
         panel.set_xlim(left=0)
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        figure.legend(loc="outside upper center", ncols=4)
+        style.legend(figure)
         style.note_run(figure, scale)
         return style.Drawing(figure, table, {**summary(table), "stated": stated})
 

@@ -41,7 +41,6 @@ STUDY = Study(
     ),
     figure=Figure(
         number="errors",
-        label="Extra figure C",
         title="Test errors",
         slug="test-errors",
         note="The paper gives the two numbers of its section 5 in its text, without a figure.",

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from unravel import tables
 from unravel.statistics import Interval
@@ -19,38 +21,42 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
     errors, values = test_errors(predictions), summary(predictions)
     marks = style.marks(errors.network)
     rows = [(name, how) for name, found in values["networks"].items() for how in CONVENTIONS if how in found]
-    names = [f"{name}, {how}" if len(values["networks"][name]) > 1 else name for name, how in rows]
-    with style.axes(height=1.1 + 0.32 * len(rows)) as (figure, panel):
+    comma = ",\n" if style.is_narrow() else ", "
+    names = [f"{name}{comma}{how}" if len(values["networks"][name]) > 1 else name for name, how in rows]
+    stated = {TEST_ERRORS[name]: place for place, (name, how) in enumerate(rows)
+              if name in TEST_ERRORS and how == "scaled"}  # fmt: skip
+    with style.axes(height=1.1 + 0.34 * len(rows)) as (figure, panel):
         for place, (network, convention) in enumerate(rows):
-            shown = errors[(errors.network == network) & (errors.convention == convention)]
-            mark = marks[network]
-            panel.plot(
-                shown.error_percent,
-                [place] * len(shown),
-                mark.marker,
-                color=mark.colour,
-                alpha=0.6,
-                ms=5,
-                label=names[place],
-            )
+            shown = errors[(errors.network == network) & (errors.convention == convention)].error_percent
+            mark, above = (
+                marks[network],
+                np.linspace(-0.35, 0, len(shown)),
+            )  # so that none hides another, or the interval
+            name = f"{network}, {convention}"
+            panel.plot(shown, place + above, mark.marker, color=mark.colour, markersize=4.5, label=name)
             _draw_interval(panel, values["networks"][network][convention], place)
-        stated = {TEST_ERRORS[name]: place for place, (name, how) in enumerate(rows)
-                  if name in TEST_ERRORS and how == "scaled"}  # fmt: skip
         if stated:
-            marks_stated = style.stated(panel, list(stated), list(stated.values()))
-            figure.legend(handles=marks_stated, loc="outside upper center")
+            style.legend(figure, handles=style.stated(panel, list(stated), list(stated.values())))
         panel.set_yticks(range(len(rows)), names)
         panel.invert_yaxis()
-        panel.set_xscale("symlog", linthresh=1)  # from tenths of a point to chance, and zero has a place
-        panel.set_xlim(0, 100)
-        panel.xaxis.set_major_formatter("{x:g}")
-        panel.set_xlabel("test error, percent (logarithmic above 1)")
+        _crop(panel, [*errors.error_percent, *stated])
+        panel.set_xlabel("test error, percent")
         panel.grid(axis="y", visible=False)
         style.note_run(figure, scale)
         return style.Drawing(figure, errors, {**values, "stated": TEST_ERRORS if stated else None})
 
 
 def _draw_interval(panel: Axes, interval: Interval, place: int) -> None:
-    low, high = max(0, interval.low), min(100, interval.high)
-    panel.plot([low, high], [place, place], color="#000000", linewidth=1)
-    panel.plot([interval.mean] * 2, [place - 0.25, place + 0.25], color="#000000", linewidth=1.5)
+    low, high, below = max(0, interval.low), min(100, interval.high), place + 0.28
+    panel.plot([low, high], [below, below], color="#000000", linewidth=1)
+    panel.plot([interval.mean] * 2, [below - 0.1, below + 0.1], color="#000000", linewidth=1.5)
+
+
+def _crop(panel: Axes, errors: Sequence[float]) -> None:
+    """Show no more of the axis than has errors: logarithmic from 1 on and linear below, so that 0 has a place."""
+    low, high = min(errors), max(errors)
+    panel.set_xscale("symlog", linthresh=1)
+    panel.set_xlim(low / 1.25 if low > 1 else 0, min(100, max(2, high * 1.25)))
+    panel.xaxis.set_major_locator(FixedLocator([0, 0.5, 1, 2, 5, 10, 20, 50, 100]))
+    panel.xaxis.set_minor_locator(NullLocator())
+    panel.xaxis.set_major_formatter("{x:g}")

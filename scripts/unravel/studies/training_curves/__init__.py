@@ -20,7 +20,6 @@ STUDY = Study(
     title="How training went",
     figure=Figure(
         number="training",
-        label="Extra figure B",
         title="Training curves",
         slug="training-curves",
         note="Not in the paper: whether training went well.",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.ticker import LogLocator
 
 from unravel import tables
 from unravel.statistics import mean_interval
@@ -18,20 +19,22 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
     """Draw histories checkpoints/<network>/seed<k>.history.csv."""
     table = pd.concat([_history(path) for path in inputs], ignore_index=True)
     marks = style.marks(table.network)
-    with style.axes(columns=2, height=3.0) as (figure, panels):
+    with style.side_by_side(2, height=3.0) as (figure, panels):
         for panel, (letter, column, label) in zip(panels, PANELS, strict=True):
             for network, rows in table.groupby("network"):
                 mark = marks[str(network)]
                 values = rows.groupby("epoch")[column].agg(["mean", "min", "max"])
-                style.band(
-                    panel, values.index, values["min"], values["max"], mark, str(network), "lowest and highest seed"
-                )
+                ends = values["min"], values["max"]
+                style.band(panel, values.index, *ends, mark, str(network), "lowest and highest seed")
                 line = panel.plot(values.index, values["mean"], color=mark.colour, linestyle=mark.dash)[0]
                 line.set_label(str(network) if letter == "A" else f"_{network}")
             panel.set_xlabel("epoch")
             panel.set_yscale("log")
+            panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 4, 6)))
+            panel.yaxis.set_major_formatter("{x:g}")
+            panel.yaxis.set_minor_formatter("")
             style.panel_title(panel, letter, label)
-        figure.legend(loc="outside upper center", ncols=4)
+        style.legend(figure)
         style.note_run(figure, scale)
         last = table[table.epoch == table.epoch.max()]
         finals = {str(name): mean_interval(rows.test_error_percent) for name, rows in last.groupby("network")}

@@ -18,9 +18,29 @@ from unravel.studies.unraveled_view import TABLE
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#9C18FC")  # of f1, f2 and so on
 
 Point = tuple[float, float]  # inches to the right, and inches down from the first row
-WIDTH, ROW = 7.1, 0.43
-INPUT, SPLIT, LAST, OUTPUT = 0.52, 0.9, 6.1, 6.52  # where the input ends and splits, the last addition, the output
+ROW = 0.43  # inches from one row to the next
 RADIUS, HALF_BOX = 0.09, 0.15  # of an addition; half the height of a branch
+
+
+@dataclass(frozen=True)
+class Room:
+    """The width there is, and how far to the right things stand in it, in inches.
+
+    input, split: where the input ends, and where it splits. last: the last addition. output: the output.
+    box: half the width of a branch, as a share of its block's. letters: their size, as a share of that on a wide page.
+    """
+
+    width: float
+    input: float
+    split: float
+    last: float
+    output: float
+    box: float
+    letters: float
+
+
+PAGE = Room(width=7.1, input=0.52, split=0.9, last=6.1, output=6.52, box=0.18, letters=1)
+PHONE = Room(width=3.3, input=0.2, split=0.42, last=2.8, output=3.08, box=0.26, letters=0.85)
 
 
 @dataclass(frozen=True)
@@ -51,11 +71,12 @@ class Diagram:
     additions: list[Node] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     names: list[tuple[str, Point, bool]] = field(default_factory=list)  # of the paths, and whether each is left
+    room: Room = field(default_factory=lambda: PHONE if style.is_narrow() else PAGE)
 
     def addition(self, block: int) -> float:
         """How far to the right a block's additions stand, and with block 0 where the first block begins."""
-        first = SPLIT + 0.1 + 0.095 * self.blocks  # a path's name, one digit per block, fits before it
-        return first + (LAST - first) * block / self.blocks
+        first = self.room.split + 0.1 + 0.095 * self.blocks  # a path's name, one digit per block, fits before it
+        return first + (self.room.last - first) * block / self.blocks
 
     def branch(self, block: int) -> float:
         """How far to the right the middle of a block's branches is."""
@@ -64,7 +85,7 @@ class Diagram:
     @property
     def half_width(self) -> float:
         """Half the width of a branch."""
-        return 0.18 * (self.addition(1) - self.addition(0))
+        return self.room.box * (self.addition(1) - self.addition(0))
 
     def connect(self, *points: Point, left: bool, arrow: bool = True) -> None:
         """Add a line."""
@@ -96,7 +117,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
     heights = [ROW * (diagram.rows + 0.2) for diagram in panels.values()]
     with style.axes(rows=2, height=sum(heights) + 0.65, height_ratios=heights) as (figure, axes):
         for panel, letter, (title, diagram) in zip(axes, "AB", panels.items(), strict=True):
-            style.panel_title(panel, letter, title, fontsize=11)
+            style.panel_title(panel, letter, title, fontsize=9 if style.is_narrow() else 11)
             _paint(panel, diagram, deleted)
         values = {
             "blocks": view.blocks,
@@ -130,14 +151,14 @@ def unraveled(paths: pd.DataFrame) -> Diagram:
     diagram = Diagram(blocks, len(rows))
     _add_ends(diagram, any(left))
     for row, name in enumerate(rows.path):
-        here = (SPLIT, row * ROW)
+        here = (diagram.room.split, row * ROW)
         diagram.names.append((name, here, left[row]))
         if row > 0:
-            diagram.connect((SPLIT, (row - 1) * ROW), here, left=any(left[row:]), arrow=False)
+            diagram.connect((diagram.room.split, (row - 1) * ROW), here, left=any(left[row:]), arrow=False)
     for block in range(1, diagram.blocks + 1):
         copy = 2 ** (block - 1)  # paths in a copy of this block's input
         for row in range(0, diagram.rows, 2 * copy):
-            x = diagram.addition(block - 1) + RADIUS if block > 1 else SPLIT
+            x = diagram.addition(block - 1) + RADIUS if block > 1 else diagram.room.split
             upper, lower = any(left[row : row + copy]), any(left[row + copy : row + 2 * copy])
             _add_block(diagram, block, ((x, row * ROW), (x, (row + copy) * ROW)), (upper, lower))
     return diagram
@@ -147,7 +168,7 @@ def in_a_row(blocks: int) -> Diagram:
     """Lay out an intact residual network as it is usually drawn (paper, Figure 1a): block after block."""
     diagram = Diagram(blocks, rows=2)
     _add_ends(diagram, left=True)
-    x = SPLIT
+    x = diagram.room.split
     for block in range(1, blocks + 1):
         fork = (diagram.addition(block - 1) + RADIUS + diagram.branch(block) - diagram.half_width) / 2
         diagram.connect((x, 0), (fork, 0), left=True, arrow=False)
@@ -161,20 +182,21 @@ def plain(paths: pd.DataFrame) -> Diagram:
     """Lay out a plain network (paper, Figure 2b): layer after layer, on its only path."""
     ((name, left),) = zip(paths.path, paths.left, strict=True)
     diagram = Diagram(len(name), rows=1)
-    x = INPUT
+    x = diagram.room.input
     for block in range(1, diagram.blocks + 1):
         middle = diagram.branch(block)
         diagram.connect((x, 0), (middle - diagram.half_width, 0), left=left)
         diagram.branches.append(Node(block, (middle, 0), left))
         x = middle + diagram.half_width
-    diagram.connect((x, 0), (OUTPUT, 0), left=left)
+    diagram.connect((x, 0), (diagram.room.output, 0), left=left)
     return diagram
 
 
 def _add_ends(diagram: Diagram, left: bool) -> None:
     """Add the line that comes from the input and the one that goes to the output."""
-    diagram.connect((INPUT, 0), (SPLIT, 0), left=left, arrow=False)
-    diagram.connect((LAST + RADIUS, 0), (OUTPUT, 0), left=left)
+    room = diagram.room
+    diagram.connect((room.input, 0), (room.split, 0), left=left, arrow=False)
+    diagram.connect((room.last + RADIUS, 0), (room.output, 0), left=left)
 
 
 def _add_block(diagram: Diagram, block: int, starts: tuple[Point, Point], left: tuple[bool, bool]) -> None:
@@ -206,37 +228,47 @@ def _name(letter: str, index: int) -> str:
 
 
 def _paint(panel: Axes, diagram: Diagram, deleted: Sequence[int]) -> None:
-    panel.set_xlim(0, WIDTH)
+    room = diagram.room
+    panel.set_xlim(0, room.width)
     panel.set_ylim((diagram.rows - 0.4) * ROW, -0.6 * ROW)
     panel.set_aspect("equal")
     panel.set_axis_off()
-    panel.text(INPUT - 0.05, 0, "input", fontsize=11, ha="right", va="center")
-    panel.text(OUTPUT + 0.03, 0, "output", fontsize=11, ha="left", va="center")
+    ends: Any = {"fontsize": 11 * room.letters, "va": "center", "rotation": "vertical" if style.is_narrow() else None}
+    panel.text(room.input - 0.05, 0, "input", ha="right", **ends)
+    panel.text(room.output + 0.03, 0, "output", ha="left", **ends)
     for line in diagram.lines:
         tip = "-|>" if line.arrow else "-"
         panel.add_patch(
-            FancyArrowPatch(path=Polyline(line.points), arrowstyle=tip, mutation_scale=9, **_stroke(line.left))
+            FancyArrowPatch(
+                path=Polyline(line.points),
+                arrowstyle=tip,
+                mutation_scale=9 * diagram.room.letters,
+                **_stroke(line.left),
+            )
         )
     for node in diagram.branches:
-        _paint_branch(panel, node, diagram.half_width, node.block in deleted)
+        _paint_branch(panel, node, diagram, node.block in deleted)
+    outputs: Any = {"fontsize": 12 * room.letters, "style": "italic"}
     for node in diagram.additions:
         panel.add_patch(Circle(node.at, RADIUS, fill=False, **_stroke(node.left)))
         panel.plot(*node.at, "+", markersize=7, **_look(node.left))
-        _above(panel, (node.at[0] + RADIUS, node.at[1]), _name("y", node.block), node.left, fontsize=12, style="italic")
-    _above(panel, (INPUT, 0), _name("y", 0), True, fontsize=12, style="italic")
+        side = -0.27 if style.is_narrow() else RADIUS  # on a phone there is room before an addition only
+        _above(panel, (node.at[0] + side, node.at[1]), _name("y", node.block), node.left, **outputs)
+    _above(panel, (room.input, 0), _name("y", 0), True, **outputs)
     for name, at, left in diagram.names:
-        _above(panel, at, name, left, fontsize=11)
+        _above(panel, at, name, left, fontsize=11 * room.letters)
 
 
 def _above(panel: Axes, at: Point, text: str, left: bool, **options: Any) -> None:
     panel.text(at[0] + 0.04, at[1] - 0.03, text, ha="left", va="bottom", **_look(left), **options)
 
 
-def _paint_branch(panel: Axes, node: Node, half_width: float, deleted: bool) -> None:
-    x, y = node.at
+def _paint_branch(panel: Axes, node: Node, diagram: Diagram, deleted: bool) -> None:
+    (x, y), half_width = node.at, diagram.half_width
     outline = {"color": COLOURS[(node.block - 1) % len(COLOURS)], "linewidth": 2} if node.left else _stroke(False)
     panel.add_patch(Rectangle((x - half_width, y - HALF_BOX), 2 * half_width, 2 * HALF_BOX, fill=False, **outline))
-    panel.text(x, y, _name("f", node.block), fontsize=14, style="italic", ha="center", va="center", **_look(node.left))
+    letters: Any = {"fontsize": 14 * diagram.room.letters, "style": "italic", "ha": "center", "va": "center"}
+    panel.text(x, y, _name("f", node.block), **letters, **_look(node.left))
     if deleted:  # a cross that leaves the name free
         for right in (-1, 1):
             for down in (-1, 1):
