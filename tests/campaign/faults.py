@@ -55,7 +55,7 @@ def victims() -> list[Path]:
 
 
 def consumers(victim: Path) -> tuple[set[str], list[list[str]]]:
-    """A file with what its record made, if it is one, and the commands of all that reads these; report and checks too."""
+    """A file with what its record made, if it is one, and the commands of all that reads these."""
     records = read_records(RUN / "jobs")
     about = {str(victim)}
     name = victim.relative_to(RUN / "jobs").with_suffix("").as_posix() if victim.is_relative_to(RUN / "jobs") else ""
