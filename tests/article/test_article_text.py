@@ -157,7 +157,7 @@ def test_the_article_reads_as_a_paper(page):
 
 def test_the_contents_are_six_groups_of_neighbours(page):
     groups = [group.all("summary")[0].words for group in page.all("nav")[0].all("details")]
-    assert groups == ["Summary", "Idea", "Results", "Beyond the paper", "Discussion", "Appendix"]
+    assert groups == ["Summary", "Idea", "Results", "Beyond", "Discussion", "Appendix"]
 
 
 def test_the_main_text_is_read_in_half_an_hour(page):
@@ -176,7 +176,7 @@ def test_the_main_text_is_read_in_half_an_hour(page):
         return "" if element.tag in passed_over else " ".join(inside)
 
     length = {name: len(words(section).split()) for name, section in sections(page).items()}
-    beyond = {part.id for part in build.parts(SOURCE, SETTINGS) if part.group == "Beyond the paper"}
+    beyond = {part.id for part in build.parts(SOURCE, SETTINGS) if part.group == "Beyond"}
     assert sum(length[name] for name in length.keys() - beyond) <= 4450
     assert {"forward-paths", "lesion-kinds", "iterative-inference"} < beyond
     own = {name: len(prose(section).split()) for name, section in sections(page).items()}

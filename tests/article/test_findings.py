@@ -18,7 +18,7 @@ from unravel.evidence.claims import Judged, read_all
 from unravel.evidence.sources import sourced
 from unravel.run import parse_config, read_config
 from unravel.statistics import Interval
-from unravel.studies import STUDIES
+from unravel.studies import FIGURES, STUDIES
 
 SOURCE = ROOT / "report"
 SETTINGS = read_config(ROOT / "config" / "ci.yaml")
@@ -136,7 +136,11 @@ def figures_of(values, sign):
     short = found["test-errors"]["networks"]["effective-paths"]
     short["recomputed"] = short["unscaled"]
     return {
-        slug: SimpleNamespace(slug=slug, values=sourced(turned(one, sign), f"figures/{slug}.json", f"origin-{slug}"))
+        slug: SimpleNamespace(
+            slug=slug,
+            label=FIGURES[slug][1].label,
+            values=sourced(turned(one, sign), f"figures/{slug}.json", f"origin-{slug}"),
+        )
         for slug, one in found.items()
     }
 
@@ -189,7 +193,7 @@ def render(name, found):
     macros = FIGURE_MACRO.sub(lambda _: BARE_FIGURE, (SOURCE / "macros.html").read_text(encoding="utf-8"), count=1)
     bare = jinja2.DictLoader({"macros.html": macros, "explorer.html": ""})
     environment = environment.overlay(loader=jinja2.ChoiceLoader([bare, environment.loader]))
-    return parse(environment.get_template(name).render(found, style="", stated=pages.paper))
+    return parse(environment.get_template(name).render(found, style="", stated=pages.paper, formula=pages.formula))
 
 
 @pytest.fixture(scope="module")

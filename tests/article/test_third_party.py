@@ -23,7 +23,7 @@ def found(median, at_10, at_20):
     """Captions and claims of a run: a network's median increase, and its errors with 10 and 20 blocks deleted."""
 
     def picture(**values):
-        return build.Picture(*"." * 9, table=None, values={"networks": {"resnet": values}}, record={})
+        return build.Picture(*"." * 8, table=None, values={"networks": {"resnet": values}}, record={})
 
     single = picture(
         intact_error_percent={"mean": 6.25, "low": 6.0, "high": 6.5, "n": 3},

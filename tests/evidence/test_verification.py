@@ -230,7 +230,7 @@ def read_all():
     settings = read_config(RUN / "config.yaml")
     checkout = freshness.Checkout(settings, str(RUN / "config.yaml"))
     freshness.report(RUN, records, freshness.assess(RUN, records, checkout), checkout)
-    overview.read_run(RUN)
+    overview.read_run(RUN, RUN.parent)
 
 
 def renamed(value, key):

@@ -38,7 +38,7 @@ for study, paths in json.loads(sys.argv[1]).items():
 def test_the_same_tables_give_the_same_bytes_in_another_process(inputs, drawn, tmp_path):
     as_json = json.dumps({study: [str(path) for path in paths] for study, paths in inputs.items()})
     environment = {**os.environ, "PYTHONPATH": str(SCRIPTS), "PYTHONHASHSEED": "1", "TZ": "Asia/Tokyo"}
-    subprocess.run([sys.executable, "-c", DRAW_ALL, as_json, tmp_path], env=environment, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", DRAW_ALL, as_json, tmp_path], env=environment, check=True, timeout=300)
     here, there = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in (drawn, tmp_path))
     assert set(here) == {f"{study}.{suffix}" for study in DRAWN for suffix in SUFFIXES}
     assert set(there) == set(here)

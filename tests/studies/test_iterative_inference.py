@@ -120,7 +120,7 @@ def test_the_control_has_new_weights_and_statistics_of_the_training_images(case,
     drawn = tables["readouts"][tables["readouts"].weights == "untrained"]
     assert drawn.wrong_images.iloc[-1] == wrong
     assert not network.training
-    assert float((fresh.blocks[0].conv1.weight - network.blocks[0].conv1.weight).abs().max()) > 0.1
+    assert (fresh.blocks[0].conv1.weight - network.blocks[0].conv1.weight).abs().max().item() > 0.1
 
 
 @BOTH

@@ -36,7 +36,7 @@ GROUPS = (
     ("Summary", 0),
     ("Idea", 30),
     ("Results", 80),
-    ("Beyond the paper", 300),
+    ("Beyond", 300),
     ("Discussion", 900),
     ("Appendix", 940),
 )
