@@ -24,10 +24,14 @@ from unravel.studies import FIGURES
 SETTINGS = read_config(ROOT / "config" / "ci.yaml")
 DRAWN = {slug: figure for slug, (_, figure) in FIGURES.items() if figure.shows(SETTINGS) is not None}  # by the ci run
 WRITTEN = {"report": 1, "provenance": 1, "crate": 1, "check": 1}  # whenever any result changes
-REDRAWN = {f"figure_{number}": 1 for number in ("3", "5a", "5b", "6", "8", "cut", "errors")}
+REDRAWN = {
+    f"figure_{number}": 1 for number in ("3", "5a", "5b", "6", "8", "cut", "errors", "forward", "kinds", "steps")
+}
 SWEPT = {"measure_single_deletion": 6, "measure_random_deletion": 2, "measure_reordering": 2}
-EVALUATED = {"measure_short_training": 8, "measure_live_network": 2, **SWEPT}
-MEASURED = {**EVALUATED, "measure_path_gradients": 2, "measure_untrained_gradients": 2}
+EVALUATED = {"measure_short_training": 8, "measure_live_network": 2, "measure_lesion_kinds": 4, **SWEPT}
+GRADIENTS = {"measure_path_gradients": 2, "measure_untrained_gradients": 2, "measure_iterative_inference": 2}
+MEASURED = {**EVALUATED, **GRADIENTS, "measure_forward_paths": 2}
+UNBATCHED = ("figure_6", "figure_forward", "figure_steps")  # what no batch size of the evaluation is behind
 OF_FIRST_SEED = "measure_live_network"
 TRAIN = ("--config", RUN / "config.yaml", "--data", RUN / "data/digits/manifest.json", "--network", "resnet")
 
@@ -106,12 +110,14 @@ def test_a_second_call_does_nothing_and_says_so(checkout):
             "networks={vgg: {channels: 4}}",
             {
                 **{"train": 2, "measure_short_training": 2, "measure_single_deletion": 2, "measure_live_network": 1},
+                **{"measure_lesion_kinds": 2, "measure_iterative_inference": 2},
                 **{"figure_3": 1, "figure_cut": 1, "figure_errors": 1, "figure_training": 1},
+                **{"figure_kinds": 1, "figure_steps": 1},
             },
         ),
         (
             "evaluation={batch_size: 7}",
-            {**EVALUATED, **{figure: 1 for figure in REDRAWN if figure != "figure_6"}},
+            {**EVALUATED, **{figure: 1 for figure in REDRAWN if figure not in UNBATCHED}},
         ),
         ("random_deletions={draws: 4}", {"measure_random_deletion": 2, "figure_5a": 1}),
         ("gradients={batches: 1}", {"measure_path_gradients": 2, "figure_6": 1}),
@@ -187,13 +193,13 @@ def test_a_finished_run_is_fresh_and_whole_until_a_byte_changes(checkout):
     assert snakemake(checkout).returncode == 0
     status, verify = ("status", "--config", "config/ci.yaml"), ("verify", "--run", RUN)
     code, said = called(*status)
-    assert (code, said.splitlines()[-1]) == (0, "22 of 22 fresh")
+    assert (code, said.splitlines()[-1]) == (0, "25 of 25 fresh")
     assert called(*verify) == (
         0,
         "ok      recorded files\nok      claims follow from measurements\n"
         "ok      provenance.json\nok      science\nok      ro-crate-metadata.json\n",
     )
-    assert "12 of 12 figures fresh" in (checkout / RUN / "report.html").read_text()
+    assert "15 of 15 figures fresh" in (checkout / RUN / "report.html").read_text()
     table = checkout / RUN / "measurements/reorderings/resnet-seed1.csv"
     content = table.read_bytes()
     try:
@@ -251,7 +257,7 @@ def test_a_sealed_run_is_rebuilt_from_its_measurements_alone_and_measured_beside
     assert "The report: results/ci/report.html" in again.stdout.splitlines()
     assert all(path.stat().st_mtime_ns == before[path][1] for path in kept)
     assert all(path.read_bytes() == before[path][0] for path in drawn)
-    redrawn = {path.stem for path in drawn if path.stat().st_mtime_ns != before[path][1]}
+    redrawn = {path.name.partition(".")[0] for path in drawn if path.stat().st_mtime_ns != before[path][1]}
     assert redrawn == {*DRAWN, "claims"} - {"class-overview"}
     assert f"all {len(kept)} files and " in (folder / RUN / "report.html").read_text()
     table = folder / RUN / "measurements/reorderings/vgg-seed1.csv"
@@ -274,14 +280,14 @@ def test_an_empty_checkout_plans_every_job_once(empty_checkout):
     once = ("prepare_data", "measure_paths_left", "claims", *(f"figure_{figure.number}" for figure in DRAWN.values()))
     jobs = {**dict.fromkeys(once, 1), "measure_unraveled_view": 3, "train": 8, **MEASURED, **WRITTEN}
     assert planned(empty_checkout) == jobs
-    assert sum(jobs.values()) + 1 == 55  # as in the snakemake plan, with `all`
+    assert sum(jobs.values()) + 1 == 66  # as in the snakemake plan, with `all`
 
 
 def test_each_figure_is_drawn_by_the_rule_of_its_number(empty_checkout):
     listed = snakemake(empty_checkout, "--summary")
     assert listed.returncode == 0, listed.stdout
     rows = [line.split("\t") for line in listed.stdout.splitlines() if line.startswith(f"{RUN}/figures/")]
-    drawn = {(Path(row[0]).stem, row[2]) for row in rows}
+    drawn = {(Path(row[0]).name.partition(".")[0], row[2]) for row in rows}
     assert drawn == {(slug, f"figure_{figure.number}") for slug, figure in DRAWN.items()}
 
 
