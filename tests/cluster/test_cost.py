@@ -208,7 +208,7 @@ def test_the_page_on_scaling_says_what_the_published_run_gives_as_an_estimate(mo
     raw = read_config(ROOT / "config/cifar10.yaml").model_dump(mode="json")
     for n_seeds in (3, 100, 1000):
         costs = cost.Costs(parse_config(raw | {"seeds": list(range(n_seeds))}), tmp_path)
-        n_jobs = len(list(cost.jobs(costs.config))) + plan.SHORT_JOBS
+        n_jobs = len(list(cost.jobs(costs.config))) + plan.short_jobs(costs.config)
         hours = [sum(spent for _, spent in costs.stages(device).values()) for device in plan.DEVICES]
         assert f"| {n_seeds:,} | {n_jobs:,} | {hours[0]:,.0f} | {hours[1]:,.0f} |" in text
     train, gradients = (costs.rates[rule, "cpu"].gflops for rule in ("train", "backward"))
@@ -289,7 +289,7 @@ def test_the_plan_has_as_many_jobs_as_snakemake_plans(monkeypatch):
 
     ci = read_config(ROOT / "config" / "ci.yaml")
     total = int(re.search(r"^total +(\d+)", dry_run("config/ci.yaml"), re.MULTILINE)[1])
-    assert len(list(cost.jobs(ci))) + plan.SHORT_JOBS == total - 1  # `all` is no job
+    assert len(list(cost.jobs(ci))) + plan.short_jobs(ci) == total - 1  # `all` is no job
 
 
 def dry_run(config_file):
