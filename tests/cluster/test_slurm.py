@@ -93,7 +93,7 @@ def test_the_cluster_makes_the_bytes_that_this_machine_makes_and_submits_nothing
     made, here = results(folder), results(finished_ci)
     assert made == {file: here[file] for file in made}
     kinds = [file.suffix for file in made]
-    assert (kinds.count(".safetensors"), kinds.count(".svg")) == (4, 4)
+    assert (kinds.count(".safetensors"), kinds.count(".svg")) == (4, 8)  # each figure for a page and for a phone
 
     kinds = submitted(said)
     assert kinds.count("rule_train") == 4
