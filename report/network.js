@@ -6,13 +6,13 @@ function networksOf() {
   const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const floats = (text) => (text === "none" ? null : Float64Array.from(new Float32Array(bytes(text).buffer)));
 
-  /** A row of the table of weights, multiplied out: weights are (output, input, row, column). */
-  function layer(row) {
-    const [whole, scale, taps] = [new Int8Array(bytes(row.weights).buffer), floats(row.scale), row.size * row.size];
-    const weights = new Float64Array(whole.length);
-    for (let at = 0; at < whole.length; at++) {
+  /** A row of the table of weights, multiplied out: weights are (output, input, row, column). steps: of each letter's code. */
+  function layer(row, steps) {
+    const [scale, taps] = [floats(row.scale), row.size * row.size];
+    const weights = new Float64Array(row.weights.length);
+    for (let at = 0; at < weights.length; at++) {
       const [output, tap, input] = [Math.floor(at / (taps * row.inputs)), Math.floor(at / row.inputs) % taps, at % row.inputs];
-      weights[(output * row.inputs + input) * taps + tap] = whole[at] * scale[output];
+      weights[(output * row.inputs + input) * taps + tap] = steps[row.weights.charCodeAt(at)] * scale[output];
     }
     const norm = row.norm_scale === "none" ? null : { scale: floats(row.norm_scale), shift: floats(row.norm_shift) };
     return { ...row, weights, norm, bias: floats(row.bias) ?? new Float64Array(row.outputs) };
@@ -116,9 +116,9 @@ function networksOf() {
     of.size === 1 ? convolved1(thinned(x, of.stride), of) : thinned(convolved3(x, of), of.stride);
 
   // --- networks ---
-  function loaded({ layers, blocks }) {
+  function loaded({ layers, blocks }, steps) {
     const parts = Array.from({ length: blocks + 2 }, () => ({}));
-    for (const row of layers) parts[row.block][row.part] = layer(row);
+    for (const row of layers) parts[row.block][row.part] = layer(row, steps);
     return { stem: parts[0].stem, blocks: parts.slice(1, -1), head: parts.at(-1).head, plain: "layer" in parts[1], kept: [] };
   }
 
@@ -147,7 +147,7 @@ function networksOf() {
 
   let known = { networks: [], images: [] };
   return {
-    load({ networks, pictures, shape: [height, width, channels], mean, std }) {
+    load({ letters, networks, pictures, shape: [height, width, channels], mean, std }) {
       const images = pictures.map(({ pixels }) => {
         const [values, area] = [bytes(pixels), height * width];
         const planes = Float64Array.from({ length: channels * area }, (_, at) => {
@@ -156,7 +156,9 @@ function networksOf() {
         });
         return { planes, channels, height, width };
       });
-      known = { networks: networks.map(loaded), images };
+      const steps = new Int8Array(128);
+      [...letters].forEach((letter, at) => (steps[letter.charCodeAt(0)] = at - (letters.length - 1) / 2));
+      known = { networks: networks.map((network) => loaded(network, steps)), images };
     },
     /** wiring: [block, whether it is on], in the order they are passed. What comes before the first change is kept. */
     logits(number, picture, wiring) {

@@ -118,11 +118,11 @@ def test_a_published_network_computes_what_torch_wrote_down(visit):
         )
     pictures = table("resnet", "images", live_network.IMAGES, run)[["label", "pixels"]].to_dict("records")
     described = {"shape": manifest.image_shape, "mean": manifest.mean, "std": manifest.std}
-    data = {"networks": networks, "pictures": pictures, **described}
+    data = {"letters": live_network.LETTERS, "networks": networks, "pictures": pictures, **described}
     for (exact, expected), found in zip(logits, visit().evaluate(COMPUTE, [data, wirings]), strict=True):
         computed = torch.tensor(found, dtype=torch.float64)
         assert (computed - expected).abs().max() < 1e-4
-        assert (computed - exact).abs().max() < 0.2  # what rounding the weights changes
+        assert (computed - exact).abs().max() < 2  # what rounding the weights changes
         assert (computed - exact).abs().max() > 1e-3
 
 

@@ -1,9 +1,12 @@
-"""The network to cut: its weights in 8 bits, the images drawn for it, and what is left out of the page."""
+"""The network to cut: its weights as letters, the images drawn for it, and what is left out of the page."""
 
 import base64
+import html
+import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conftest import PLAIN, RESNET
@@ -19,7 +22,7 @@ from unravel.networks.counting import layers as counted
 from unravel.run import read_config
 from unravel.studies import live_network
 from unravel.studies.expected import expected
-from unravel.studies.live_network import NONE, PICTURES, WIRINGS, measure
+from unravel.studies.live_network import LETTERS, MOST, NONE, PICTURES, WIRINGS, measure
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,7 +50,14 @@ def test_a_rounded_weight_is_at_most_half_a_step_from_the_weight(shape):
     off = (weights - measure.dequantised(whole, scale)).abs().flatten(1)
     assert whole.dtype == torch.int8
     assert (off <= scale[:, None] * 0.500001).all()
-    assert (whole.flatten(1).abs().amax(1) == 127).all()  # each output uses the whole range
+    assert (whole.flatten(1).abs().amax(1) == MOST).all()  # each output uses the whole range
+
+
+def test_letters_need_no_quotes_in_csv_json_and_html():
+    assert len(LETTERS) == len(set(LETTERS)) == 2 * MOST + 1 == 87
+    assert json.dumps(LETTERS) == f'"{LETTERS}"'
+    assert html.escape(LETTERS) == LETTERS
+    assert pd.DataFrame({"a": [LETTERS]}).to_csv(index=False) == f"a\n{LETTERS}\n"
 
 
 def test_an_output_without_weights_stays_zero():
@@ -79,14 +89,15 @@ def test_every_layer_is_written_down(measured, settings):
     rows = tables["weights"]
     assert len(rows) == live_network._layers(settings)
     for row in rows.itertuples():
-        assert numbers(row.weights, np.int8).size == row.outputs * row.inputs * row.size**2
+        assert len(row.weights) == row.outputs * row.inputs * row.size**2
         assert numbers(row.scale).size == row.outputs
         assert row.bias == NONE or numbers(row.bias).size == row.outputs
         assert row.norm_scale == NONE or numbers(row.norm_scale).size == numbers(row.norm_shift).size == row.inputs
     exact = measure.plain(network)
     modules = [layer.module.weight for layer in measure.layers(exact)]
     for row, weight in zip(rows.itertuples(), modules, strict=True):
-        whole = numbers(row.weights, np.int8).reshape(row.outputs, row.size**2, row.inputs).transpose(0, 2, 1)
+        whole = np.array([LETTERS.index(letter) - MOST for letter in row.weights])
+        whole = whole.reshape(row.outputs, row.size**2, row.inputs).transpose(0, 2, 1)
         steps = numbers(row.scale)[:, None, None]
         assert (abs(whole * steps - weight.numpy().reshape(whole.shape)) <= 0.50001 * steps).all()
 
@@ -107,7 +118,7 @@ def test_wirings_are_lesions_and_logits_those_of_the_network(measured, make_spli
             given = network(images, tuple((abs(step) - 1, step > 0) for step in numbered)).flatten().numpy()
         found = logits[logits.wiring == wiring]
         assert found.logit.to_numpy() == pytest.approx(given, rel=1e-4, abs=1e-4)
-        assert 0 < abs(found.logit_rounded - found.logit).max() < 0.05 * abs(found.logit).max() + 0.05
+        assert 0 < abs(found.logit_rounded - found.logit).max() < 0.15 * abs(found.logit).max() + 0.05
 
 
 def test_a_branch_that_counts_by_its_survival_is_written_so(measured):

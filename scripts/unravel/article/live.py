@@ -15,7 +15,7 @@ from unravel.evidence.sources import sourced
 from unravel.run import Config
 from unravel.studies import STUDIES
 from unravel.studies.expected import expected
-from unravel.studies.live_network import chosen
+from unravel.studies.live_network import LETTERS, chosen
 
 STUDY = STUDIES["live_network"]
 CELLS = ("block", "part", "inputs", "outputs", "size", "stride", "pooled", "weights", "scale", "bias", "norm_scale",
@@ -68,6 +68,7 @@ def read(run: Path, config: Config, manifest: Manifest, records: Mapping[str, di
     images = table(STUDY.key, names[0], seed, "images")
     data = {
         "seed": seed,
+        "letters": LETTERS,
         "networks": networks,
         "pictures": images[["label", "pixels"]].to_dict("records"),
         "classes": manifest.classes,

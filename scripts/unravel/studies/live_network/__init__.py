@@ -1,4 +1,4 @@
-"""A trained network to cut by hand: its weights in 8 bits, random test images, and what torch says of them."""
+"""A trained network to cut by hand: its rounded weights, random test images, and what torch says of them."""
 
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,10 @@ WIRINGS = 8  # random ones that torch is asked about, beside the intact network
 STEM, HEAD = "stem", "head"
 PARTS = (STEM, "branch1", "branch2", "skip", "layer", HEAD)
 NONE = "none"  # in a cell of numbers that has none
+# A weight is one letter: as a byte in base64, which takes 4/3 letters, 54 blocks would not fit in a page of 5 MB.
+# These are all printable ones that CSV, JSON and HTML leave as they are; the middle one stands for 0.
+LETTERS = "".join(letter for letter in map(chr, range(33, 127)) if letter not in "\"'&<>,\\")
+MOST = len(LETTERS) // 2
 
 _OF = {"network": NETWORK, "seed": SEED}
 WEIGHTS = Table(
@@ -104,7 +108,7 @@ STUDY = Study(
         decides=lambda config, _: {"evaluation": config.evaluation.model_dump(mode="json")},
         sizes=lambda config, network: {"layer": _layers(config.networks[network]), "wiring": WIRINGS + 1},
         first_seed=True,
-        message="Write down the weights of {network}, seed {seed}, in 8 bits",
+        message="Write down the weights of {network}, seed {seed}, as letters",
         cost=Cost(lambda config, size: size.forward * (size.test + 2 * PICTURES * (WIRINGS + 1))),
     ),
     figure=Figure(

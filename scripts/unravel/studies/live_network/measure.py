@@ -1,7 +1,8 @@
-"""Write a trained network down for a page: weights rounded to 8 bits, random test images, and torch's own logits.
+"""Write a trained network down for a page: its weights rounded, random test images, and torch's own logits.
 
 Batch normalisation is folded into the convolution before it; where none is before it, its scale and shift are kept.
-Numbers in a cell are little-endian, in base64: weights int8 (output, row, column, input), the others float32.
+A weight (output, row, column, input) is one of LETTERS, which count evenly from -MOST to MOST. Other numbers in a cell
+are little-endian float32 in base64.
 """
 
 import base64
@@ -22,9 +23,9 @@ from unravel.networks import Network, Wiring, for_inference
 from unravel.networks.base import Projection, folded
 from unravel.networks.blocks.basic import BasicBlock
 from unravel.networks.vgg import PlainLayer
-from unravel.studies.live_network import HEAD, NONE, PICTURES, STEM, WIRINGS
+from unravel.studies.live_network import HEAD, LETTERS, MOST, NONE, PICTURES, STEM, WIRINGS
 
-MOST = 127  # int8 without -128, so that the range is symmetric
+CODES = np.frombuffer(LETTERS.encode(), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def layers(network: Network) -> Iterator[Layer]:
 
 
 def quantised(weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Weights (output, ...) as int8 times a scale (output,) of each output: the nearest of 255 even steps about 0."""
+    """Weights (output, ...) as -MOST to MOST (int8) times a scale (output,) of each output, to the nearest."""
     largest = weights.flatten(1).abs().amax(dim=1)
     scale = torch.where(largest > 0, largest / MOST, torch.ones_like(largest))
     return (weights / _along(scale, weights)).round().to(torch.int8), scale
@@ -176,12 +177,18 @@ def row(layer: Layer, whole: Tensor, scale: Tensor) -> dict[str, object]:
         "size": size,
         "stride": getattr(layer.module, "stride", (1, 1))[0],
         "pooled": layer.pooled,
-        "weights": _cell(whole.reshape(outputs, inputs, -1).permute(0, 2, 1).numpy()),
+        "weights": as_letters(whole.reshape(outputs, inputs, -1).permute(0, 2, 1).numpy()),
         "scale": _cell((scale * layer.factor).numpy()),
         "bias": NONE if bias is None else _cell((bias.data * layer.factor).numpy()),
         "norm_scale": NONE if norm_scale is None else _cell(norm_scale.data.numpy()),
         "norm_shift": NONE if norm_shift is None else _cell(norm_shift.data.numpy()),
     }
+
+
+def as_letters(whole: np.ndarray) -> str:
+    """Whole numbers from -MOST to MOST, a letter each."""
+    letters: bytes = CODES[whole.astype(int) + MOST].tobytes()
+    return letters.decode()
 
 
 def as_bytes(normalised: Tensor, split: AnySplit) -> np.ndarray:

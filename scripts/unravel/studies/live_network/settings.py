@@ -11,5 +11,5 @@ class LiveNetwork(StudySettings):
     most_weights: int = Field(
         2_000_000,
         ge=0,
-        description="Weights of its blocks beyond which a network is left out of the page, where each takes 4/3 bytes.",
+        description="Weights of its blocks beyond which a network is left out of the page, where each takes a byte.",
     )
