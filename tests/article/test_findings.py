@@ -43,7 +43,7 @@ WORDS = {
     ("path-gradients", r"\brises by"): lambda sign, verdict: sign < 0,
     ("path-gradients", r"Untrained networks pass"): lambda sign, verdict: sign > 0,
     ("path-gradients", r"^Almost all of the gradient.* short paths\."): lambda sign, verdict: verdict == "supported",
-    ("path-gradients", r"^Short paths do not carry"): lambda sign, verdict: verdict == "not supported",
+    ("path-gradients", r"^Short paths carry less of the gradient"): lambda sign, verdict: verdict == "not supported",
     ("paths-left", r"both are supported, so it follows here"): lambda sign, verdict: verdict == "supported",
     ("paths-left", r"not both are supported, so it does not follow here"): lambda sign, verdict: verdict != "supported",
     ("single-deletion", r"it hardly matters\."): lambda sign, verdict: verdict == "supported",
@@ -73,13 +73,13 @@ WORDS = {
     ("lesion-kinds", r"\braises the error"): lambda sign, verdict: sign > 0,
     ("lesion-kinds", r"\blowers the error"): lambda sign, verdict: sign < 0,
     ("question", r"hardly notices the loss of one block\."): lambda sign, verdict: verdict == "supported",
-    ("question", r"hardly notices the loss of one block, by part"): lambda sign, verdict: verdict == "partly supported",
-    ("question", r"does notice the loss of one block"): lambda sign, verdict: verdict == "not supported",
+    ("question", r"hardly notices the loss of one block \(partly"): lambda sign, verdict: verdict == "partly supported",
+    ("question", r"loss of one block does harm"): lambda sign, verdict: verdict == "not supported",
     ("question", r"error grows smoothly as more blocks are deleted\."): (lambda sign, verdict: verdict == "supported"),
     ("question", r"Almost all of the training signal comes through short paths\."): (
         lambda sign, verdict: verdict == "supported"
     ),
-    ("question", r"Short paths do not carry almost all"): lambda sign, verdict: verdict == "not supported",
+    ("question", r"Short paths carry less of the training signal"): lambda sign, verdict: verdict == "not supported",
     ("question", r"deleting one raises the error"): lambda sign, verdict: sign > 0,
     ("question", r"deleting one lowers the error"): lambda sign, verdict: sign < 0,
 }
