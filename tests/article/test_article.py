@@ -113,8 +113,8 @@ def test_downloads_are_the_figures_files(page):
 def test_text_of_others_is_no_markup(page):
     assert NOTE in page.text
     kinds = [script.attributes.get("type") for script in page.all("script")]
-    # the page's own, of which one is in the head; networks to cut, and the provenance
-    assert kinds == [None, "application/json", None, "application/json"]
+    # the page's own, of which one is in the head, and networks to cut
+    assert kinds == [None, "application/json", None]
     assert not page.all("b")
     overview = figures(page)["class-overview"]
     assert {element.text.strip() for element in overview.all("text")} >= set(CLASSES)

@@ -149,7 +149,7 @@ def write(run: Path, source: Path) -> str:
     )
     if records and judged:
         inside = provenance.to_html(provenance.build(run, html))
-        html = f"{inside}\n</body>".join(html.rsplit("</body>", 1))
+        html = f"{inside}\n</footer>".join(html.rsplit("</footer>", 1))
     return html
 
 

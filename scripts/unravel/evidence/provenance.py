@@ -4,6 +4,8 @@
 the same run gives the same bytes; and nothing of the user's machine: a path outside the checkout is replaced.
 """
 
+import base64
+import gzip
 import hashlib
 import html
 import json
@@ -138,9 +140,10 @@ def to_json(provenance: Provenance) -> str:
 
 
 def to_html(provenance: Provenance) -> Markup:
-    """An element that holds the same on a page, for machines: no `<` in it, so that nothing in it ends it."""
-    text = provenance.model_dump_json().replace("<", r"\u003c")
-    return Markup(f'<script type="application/json" id="provenance-json">{text}</script>')
+    """A link that holds the same on a page, for machines: compressed, a tenth of its size."""
+    packed = base64.b64encode(gzip.compress(to_json(provenance).encode(), mtime=0)).decode()
+    link = f'<a href="data:application/gzip;base64,{packed}" download="provenance.json.gz">provenance.json.gz</a>'
+    return Markup(f'<p class="screen">For machines, where all on this page comes from: {link}</p>')
 
 
 def read(path: Path) -> Provenance:
