@@ -224,6 +224,7 @@ def input_files(folder):
         "class_overview": prepared_data(folder),
         "single_deletion": deletion_tables(folder / "deletions"),
         "random_deletion": random_deletion_tables(folder / "random_deletions"),
+        "exact_estimate": gradient_tables(folder / "estimate", blocks=6)[1:3],
         "forward_paths": forward_path_tables(folder / "forward_paths"),
         "iterative_inference": step_tables(folder / "iterative_inference"),
         "lesion_kinds": lesion_kind_tables(folder / "lesion_kinds"),

@@ -142,6 +142,7 @@ def test_the_article_reads_as_a_paper(page):
         "stochastic-depth",
         "beyond",
         "exact-sum",
+        "exact-estimate",
         "forward-paths",
         "lesion-kinds",
         "iterative-inference",

@@ -143,6 +143,21 @@ def test_the_caption_of_figure_6(drawn):
         assert found["explained_at"] == 2
 
 
+def test_the_caption_of_the_estimate_against_the_exact_sum(drawn):
+    values = read_values(drawn / "exact_estimate.svg")
+    assert (values["network"], values["samples_per_length"], values["papers_range"]) == ("resnet", 3, [0, 3])
+    exact = [10 ** (-k / 2) for k in range(7)]
+    estimate = [math.comb(6, k) * norm for k, norm in enumerate(exact)]
+    assert values["limit_percent"] == pytest.approx(100 * sum(estimate[:4]) / sum(estimate))
+    assert values["exact_percent"] == pytest.approx(100 * sum(exact[:4]) / sum(exact))
+    assert values["bias_points"] == pytest.approx(values["limit_percent"] - values["exact_percent"])
+    assert values["largest_log10_factor"] == pytest.approx(math.log10(20))
+    assert values["largest_log10_factor_at"] == 3
+    # all samples of a length are alike, so that both are above 90% in each draw, or neither
+    assert (values["settled_percent"], values["enough_to_settle"]) == (100, 10)
+    assert values["deviation_points"] == pytest.approx(0, abs=1e-9)
+
+
 def test_the_caption_of_short_paths_alone(drawn):
     values = read_values(drawn / "forward_paths.svg")
     found = values["networks"]["resnet"]

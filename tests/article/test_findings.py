@@ -62,6 +62,10 @@ WORDS = {
         verdict == "supported"
     ),
     ("forward-paths", r"do not classify as well"): lambda sign, verdict: verdict == "not supported",
+    ("exact-estimate", r"often judge .* otherwise than the exact sum\."): lambda sign, verdict: verdict == "supported",
+    ("exact-estimate", r"carry the gradient as the exact sum does"): lambda sign, verdict: verdict == "not supported",
+    ("exact-estimate", r"is cancellation more than chance\."): lambda sign, verdict: verdict == "supported",
+    ("exact-estimate", r"parts them no more than chance"): lambda sign, verdict: verdict == "not supported",
     ("iterative-inference", r"comes nearer to the answer\."): lambda sign, verdict: verdict == "supported",
     ("iterative-inference", r"does not come nearer to the answer"): lambda sign, verdict: verdict == "not supported",
     ("iterative-inference", r"Each stage refines one estimate\."): lambda sign, verdict: verdict == "supported",

@@ -168,8 +168,10 @@ def test_a_seed_is_the_mean_of_its_batches_and_a_summary_that_of_seeds(found):
     exact = pd.concat([table(ones, seed=1), table([0.0] * 6 + [-1.0], seed=2)])
     said = summary(tables_of(sampled, exact))
     assert said["exact_percent"] == pytest.approx(100 * (4 / 7 + 4 / 6.1) / 2)
-    assert said["largest_factor"] == pytest.approx(20)  # 20 paths of length 3 add up to no more than one
-    assert (said["largest_factor_at"], said["seeds"], said["batches"]) == (3, [1, 2], 1)
+    assert said["largest_log10_factor"] == pytest.approx(
+        math.log10(20)
+    )  # 20 paths of length 3 add up to no more than one
+    assert (said["largest_log10_factor_at"], said["seeds"], said["batches"]) == (3, [1, 2], 1)
     assert (said["sizes"][0]["deviation_points"], said["enough_to_settle"], said["enough_to_agree"]) == (0, 10, 10)
 
 

@@ -146,7 +146,7 @@ def in_one_seed(tables: dict[str, pd.DataFrame]) -> Values:
 def summary(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
     """Those values averaged over seeds, what each number of samples gives, and which one is enough.
 
-    largest_factor: the estimate's limit over the exact value, at the length where that is largest, geometric mean over
+    largest_log10_factor: of the limit over the exact value, at the length where that is largest, mean over
     seeds and batches; largest_deviation_percent: of one path, in percent of its length's mean, where it is largest.
     """
     sizes, lengths = tables["sizes"], tables["lengths"]
@@ -159,8 +159,8 @@ def summary(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
         "sizes": means.to_dict("records"),
         "enough_to_agree": enough(sizes, "agreeing_percent"),
         "enough_to_settle": enough(sizes, "settled_percent"),
-        "largest_factor": float(10 ** factor.max()),
-        "largest_factor_at": int(factor.index[int(factor.to_numpy().argmax())]),
+        "largest_log10_factor": float(factor.max()),
+        "largest_log10_factor_at": int(factor.index[int(factor.to_numpy().argmax())]),
         "largest_deviation_percent": float(lengths.groupby("length").deviation_percent.mean().max()),
         "papers_range": gradient_range(int(lengths.length.max())),
         "bound_percent": BOUND,
