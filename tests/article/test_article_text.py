@@ -145,6 +145,7 @@ def test_the_article_reads_as_a_paper(page):
         "exact-estimate",
         "forward-paths",
         "lesion-kinds",
+        "lesion-predictors",
         "iterative-inference",
         "discussion",
         "reproduce",

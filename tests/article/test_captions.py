@@ -198,6 +198,22 @@ def test_the_caption_of_lesions_of_several_kinds(drawn):
     assert resnet["reestimated_error_percent"]["mean"] == 11
 
 
+def test_the_caption_of_what_foretells_a_deletion(drawn):
+    values = read_values(drawn / "lesion_predictors.svg")
+    found = values["networks"]["resnet"]
+    assert (values["seeds"], values["test_images"], found["blocks"]) == ([1, 2], 200, 5)
+    assert found["first_order_correlation"] == pytest.approx((1 + 0.9) / 2)  # one pair of neighbours: 1 - 6 * 2 / 120
+    assert (found["influence_correlation"], found["path_share_correlation"]) == (pytest.approx(-1), pytest.approx(-1))
+    assert found["branch_ratio_correlation"] == 0  # all branches are alike
+    assert (found["best"], found["best_correlation"]) == ("first_order", pytest.approx(0.95))
+    assert found["intervals"]["influence"] == {"low": pytest.approx(-1), "high": pytest.approx(-1)}
+    assert 0 < found["intervals"]["first_order"]["low"] < 0.95 < found["intervals"]["first_order"]["high"] <= 1
+    assert found["median_price"] == pytest.approx(0.3)
+    assert found["median_compensated"] == pytest.approx(-0.15)
+    assert found["percent_dearer_frozen"] == pytest.approx(25)  # one of the four that others follow
+    assert (found["later_change_percent"], found["share_error_percent"]) == (pytest.approx(10), pytest.approx(1))
+
+
 def test_the_caption_of_figure_7(drawn):
     assert read_values(drawn / "paths_left.svg") == {
         "blocks": 6,

@@ -112,7 +112,7 @@ def test_later_blocks_change_and_put_back_what_is_missing(network, images):
             if index > place:
                 off, size = (float(one.square().sum()) for one in (then - adds, adds))
                 assert found["later_off"][place, index] == pytest.approx(off, rel=1e-9)
-                assert found["later_size"][place, index] == pytest.approx(size, rel=1e-9)
+                assert found["size"][index] == pytest.approx(size, rel=1e-9)
             x, lesioned, frozen = (
                 block.projection(x) + adds,
                 block.projection(lesioned) + there * then,
@@ -172,7 +172,7 @@ def test_two_linear_blocks_are_as_in_closed_form():
     # Without the first block the second adds b x and not b (1 + a) x: of a x that is missing it puts back -b a x.
     assert found["frozen_loss"][0] == pytest.approx(loss(x + b * (1 + a) * x), rel=1e-12)
     assert found["put_back"][0] / found["missing"][0] == pytest.approx(-b, rel=1e-12)
-    assert math.sqrt(found["later_off"][0, 1] / found["later_size"][0, 1]) == pytest.approx(a / (1 + a), rel=1e-12)
+    assert math.sqrt(found["later_off"][0, 1] / found["size"][1]) == pytest.approx(a / (1 + a), rel=1e-12)
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
@@ -202,7 +202,7 @@ def test_the_table_is_what_one_batch_says_divided_by_its_images(table, network, 
     np.testing.assert_allclose(found.loss, sums["loss"] / N, rtol=1e-5)
     np.testing.assert_allclose(found.frozen_loss, [sums["loss"][0] / N, *sums["frozen_loss"] / N], rtol=1e-5)
     np.testing.assert_allclose(found.compensated[1:], sums["put_back"] / sums["missing"], rtol=1e-3, atol=1e-5)
-    change = np.sqrt(sums["later_off"][2, 3:] / sums["later_size"][2, 3:]).mean()
+    change = np.sqrt(sums["later_off"][2, 3:] / sums["size"][3:]).mean()
     assert found.later_change[3] == pytest.approx(change, rel=1e-4)
     assert (found.later_change[7], found.compensated[7]) == (0, 0)
     write(tmp_path / "table.csv", found.assign(network="resnet", seed=1))

@@ -22,7 +22,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
     table = tables.read(inputs, TABLE.columns)
     rows, values, marks = priced(table), summary(table), style.marks(table.network)
     with style.side_by_side(3, height=3.3) as (figure, panels):
-        prices, correlations, compensations = panels
+        prices, correlations, compensations = three = list(panels)
         for place, (name, of_network) in enumerate(rows.groupby("network")):
             network, mark = str(name), marks[str(name)]
             _draw_by_position(prices, of_network, "price", mark, f"{network}, measured")
@@ -34,7 +34,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
         correlations.set_xticks(range(len(PREDICTORS)), list(PREDICTORS.values()), rotation=30, ha="right")
         correlations.set_ylim(-1, 1)
         titles = ("rise of the test loss, nats", "rank correlation with it", "share put back")
-        for panel, letter, title in zip(panels, "ABC", titles, strict=True):
+        for panel, letter, title in zip(three, "ABC", titles, strict=True):
             style.panel_title(panel, letter, title)
             panel.axhline(0, color=style.GREY, linewidth=0.8, zorder=1)
         for panel in (prices, compensations):

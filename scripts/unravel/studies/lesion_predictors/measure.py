@@ -5,7 +5,6 @@ in the intact network and 0 where the block is deleted. A price is the rise of L
 predicts it from slopes has the sign of -dL/dg_i.
 """
 
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity, cross_entropy
 
 from unravel.engine.sweeps import Facts, Images, Tables, batches_of
-from unravel.networks import Block, Network
+from unravel.networks import Block, Network, for_inference
 from unravel.studies.lesion_predictors.settings import LesionPredictors
 
 TINY = 1e-30  # instead of 0 where a branch adds nothing
@@ -54,10 +53,10 @@ def measure(
     """
     split = images.split("test")
     n_images = settings.tested("lesion_predictors", len(split.labels))
-    whole = copy.deepcopy(network).eval().float().requires_grad_(False)
-    found = [of_batch(whole, *batch, settings.nodes) for batch in batches_of(split, n_images, settings.batch_size)]
+    fast = for_inference(network, "fp32", split.labels.device)
+    found = [of_batch(fast, *batch, settings.nodes) for batch in batches_of(split, n_images, settings.batch_size)]
     sums = {name: np.sum([one[name] for one in found], axis=0) for name in found[0]}
-    off = np.sqrt(sums["later_off"] / sums["later_size"].clip(TINY))  # (deleted, later)
+    off = np.sqrt(sums["later_off"] / sums["size"].clip(TINY))  # (deleted, later)
     intact_loss, gap = sums["loss"][0] / n_images, (sums["loss"][0] - sums["loss_without"]) / n_images
     shares = sums["path_share"] / n_images
     table = pd.DataFrame(
@@ -90,6 +89,7 @@ def of_batch(network: Network, images: Tensor, labels: Tensor, nodes: int) -> di
         "branch_ratio": [
             (norms(added) / norms(skipped)).sum() for added, skipped in zip(intact.added, intact.skipped, strict=True)
         ],
+        "size": [squares(added) for added in intact.added],
         "influence": [
             (1 - cosine_similarity(flat(output), flat(block.after_addition(skipped)), dim=1, eps=TINY)).sum()
             for block, output, skipped in zip(network.blocks, intact.output, intact.skipped, strict=True)
@@ -140,21 +140,20 @@ def deleted(network: Network, intact: Pass, labels: Tensor, place: int) -> dict[
     """
     blocks = network.blocks
     x = frozen = blocks[place].after_addition(intact.skipped[place])
-    off, size = x.new_zeros((2, len(blocks)), dtype=torch.float64)
+    off = x.new_zeros(len(blocks), dtype=torch.float64)
     for later in range(place + 1, len(blocks)):
         block, was = blocks[later], intact.added[later]
         adds = block.contribution(x)
-        off[later], size[later] = (adds - was).double().square().sum(), was.double().square().sum()
+        off[later] = squares(adds - was)
         x, frozen = block.joined(x, adds), block.joined(frozen, was)
-    missing = (intact.output[-1] - frozen).double()
+    missing = intact.output[-1] - frozen
     return {
         "loss": summed_loss(network, x, labels),
         "wrong": (network.head(x).argmax(dim=1) != labels).sum(),
         "frozen_loss": summed_loss(network, frozen, labels),
         "later_off": off,
-        "later_size": size,
-        "put_back": ((x - frozen).double() * missing).sum(),
-        "missing": missing.square().sum(),
+        "put_back": (flat(x - frozen) * flat(missing)).sum(),
+        "missing": squares(missing),
     }
 
 
@@ -172,6 +171,11 @@ def summed_loss(network: Network, x: Tensor, labels: Tensor) -> Tensor:
 
 def flat(x: Tensor) -> Tensor:
     return x.flatten(1).double()
+
+
+def squares(x: Tensor) -> Tensor:
+    """The sum of the squares of all numbers; each image's is added up in the precision of x."""
+    return x.square().sum(dim=(1, 2, 3)).double().sum()
 
 
 def norms(x: Tensor) -> Tensor:

@@ -67,7 +67,8 @@ def summary(table: pd.DataFrame) -> dict[str, Any]:
         compensated = of_network[of_network.later_change > 0].groupby("deleted_position").compensated.mean()
         networks[str(network)] = {
             **seeds.mean().to_dict(),
-            "share_error": float(seeds.share_error.max()),
+            "share_error_percent": 100 * float(seeds.share_error.max()),
+            "later_change_percent": 100 * float(seeds.median_later_change.mean()),
             "blocks": int(of_network.deleted_position.nunique()),
             "intervals": {
                 name: dict(zip(("low", "high"), over_blocks(of_network, name), strict=True)) for name in PREDICTORS
