@@ -225,11 +225,11 @@ def test_as_many_images_are_used_as_asked_for(table):
 # --- what is said of them --------------------------------------------------------------------------------------------
 
 
-def rows(prices, seed=1, **columns):
-    """A table of deletions with these prices; the intact loss is 1, its error 10%."""
+def rows(prices, seed=1, errors=(), **columns):
+    """A table of deletions with these prices; the intact loss is 1, its error 10%, or the first of `errors`."""
     places, zeros = range(len(prices) + 1), [0.0] * (len(prices) + 1)
     made = pd.DataFrame({"deleted_position": places, "loss": [1.0, *(1 + price for price in prices)]})
-    made = made.assign(network="resnet", seed=seed, error_percent=10 + 20 * (made.loss - 1), test_images=200)
+    made = made.assign(network="resnet", seed=seed, error_percent=errors or 10 + 20 * (made.loss - 1), test_images=200)
     for name in (*PREDICTORS, "later_change", "compensated", "share_error"):
         made[name] = [0.0, *columns[name]] if name in columns else zeros
     return made.assign(frozen_loss=[1.0, *(1 + price for price in columns.get("frozen", prices))])
@@ -238,6 +238,7 @@ def rows(prices, seed=1, **columns):
 def test_a_seed_says_how_well_each_predictor_orders_the_prices():
     table = rows(
         [0.1, 0.2, 0.3, 0.4],
+        errors=[10, 12, 11, 14, 13],
         first_order=[1, 2, 3, 4],
         influence=[4, 3, 2, 1],
         path_share=[2, 1, 4, 3],
@@ -251,7 +252,8 @@ def test_a_seed_says_how_well_each_predictor_orders_the_prices():
     assert found["influence_correlation"] == -1
     assert found["path_share_correlation"] == pytest.approx(1 - 6 * 4 / (4 * 15))  # by Spearman's own formula
     assert found["branch_ratio_correlation"] == 0  # it does not vary
-    assert found["first_order_error_correlation"] == 1
+    assert found["first_order_error_correlation"] == pytest.approx(1 - 6 * 4 / (4 * 15))
+    assert found["path_share_error_correlation"] == pytest.approx(1)
     assert (found["median_compensated"], found["median_later_change"]) == (0.1, 0.2)  # without the last block
     assert found["percent_compensated"] == pytest.approx(200 / 3)
     assert found["percent_dearer_frozen"] == pytest.approx(200 / 3)

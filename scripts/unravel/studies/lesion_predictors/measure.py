@@ -82,9 +82,13 @@ def of_batch(network: Network, images: Tensor, labels: Tensor, nodes: int) -> di
     """What one batch adds to the sums over images that the columns are made of."""
     stem = network.stem(images)
     intact = passed(network, stem, labels, 1)
+    shares = torch.zeros_like(intact.slopes)
+    for gain, weight in rule(nodes):
+        shares -= weight * passed(network, stem, labels, gain).slopes
+    blocks: list[Block] = [*network.blocks]
     found: dict[str, Tensor | list[Tensor]] = {
         "first_order": -intact.slopes,
-        "path_share": -sum((weight * passed(network, stem, labels, gain).slopes for gain, weight in rule(nodes)), 0),
+        "path_share": shares,
         "loss_without": summed_loss(network, without_branches(network, stem), labels),
         "branch_ratio": [
             (norms(added) / norms(skipped)).sum() for added, skipped in zip(intact.added, intact.skipped, strict=True)
@@ -92,10 +96,10 @@ def of_batch(network: Network, images: Tensor, labels: Tensor, nodes: int) -> di
         "size": [squares(added) for added in intact.added],
         "influence": [
             (1 - cosine_similarity(flat(output), flat(block.after_addition(skipped)), dim=1, eps=TINY)).sum()
-            for block, output, skipped in zip(network.blocks, intact.output, intact.skipped, strict=True)
+            for block, output, skipped in zip(blocks, intact.output, intact.skipped, strict=True)
         ],
     }
-    lesions = [deleted(network, intact, labels, place) for place in range(len(network.blocks))]
+    lesions = [deleted(network, intact, labels, place) for place in range(len(blocks))]
     for name in lesions[0]:
         found[name] = [one[name] for one in lesions]
     wrong = (network.head(intact.output[-1]).argmax(dim=1) != labels).sum()
@@ -127,8 +131,8 @@ def passed(network: Network, stem: Tensor, labels: Tensor, gain: float) -> Pass:
         loss = summed_loss(network, x, labels)
     gradients = torch.autograd.grad(loss, scaled)
     slopes = [(one.detach().double() * back.double()).sum() for one, back in zip(added, gradients, strict=True)]
-    kept = ([tensor.detach() for tensor in tensors] for tensors in (skipped, added, output))
-    return Pass(*kept, loss.detach(), torch.stack(slopes))
+    skipped, added, output = ([tensor.detach() for tensor in tensors] for tensors in (skipped, added, output))
+    return Pass(skipped, added, output, loss.detach(), torch.stack(slopes))
 
 
 @torch.no_grad()
@@ -138,7 +142,7 @@ def deleted(network: Network, intact: Pass, labels: Tensor, place: int) -> dict[
     Where frozen, what is `missing` at the end is all that skip connections make of F_i. Later branches put back what
     their changes add up to in its direction: `put_back` over `missing` is the share, both are squares.
     """
-    blocks = network.blocks
+    blocks: list[Block] = [*network.blocks]
     x = frozen = blocks[place].after_addition(intact.skipped[place])
     off = x.new_zeros(len(blocks), dtype=torch.float64)
     for later in range(place + 1, len(blocks)):
@@ -180,4 +184,5 @@ def squares(x: Tensor) -> Tensor:
 
 def norms(x: Tensor) -> Tensor:
     """Of each image, (batch,)."""
-    return flat(x).norm(dim=1).clamp(min=TINY)
+    found: Tensor = flat(x).norm(dim=1)
+    return found.clamp(min=TINY)
