@@ -143,6 +143,21 @@ def test_the_caption_of_figure_6(drawn):
         assert found["explained_at"] == 2
 
 
+def test_the_caption_of_the_estimate_against_the_exact_sum(drawn):
+    values = read_values(drawn / "exact_estimate.svg")
+    assert (values["network"], values["samples_per_length"], values["papers_range"]) == ("resnet", 3, [0, 3])
+    exact = [10 ** (-k / 2) for k in range(7)]
+    estimate = [math.comb(6, k) * norm for k, norm in enumerate(exact)]
+    assert values["limit_percent"] == pytest.approx(100 * sum(estimate[:4]) / sum(estimate))
+    assert values["exact_percent"] == pytest.approx(100 * sum(exact[:4]) / sum(exact))
+    assert values["bias_points"] == pytest.approx(values["limit_percent"] - values["exact_percent"])
+    assert values["largest_log10_factor"] == pytest.approx(math.log10(20))
+    assert values["largest_log10_factor_at"] == 3
+    # all samples of a length are alike, so that both are above 90% in each draw, or neither
+    assert (values["settled_percent"], values["enough_to_settle"]) == (100, 10)
+    assert values["deviation_points"] == pytest.approx(0, abs=1e-9)
+
+
 def test_the_caption_of_short_paths_alone(drawn):
     values = read_values(drawn / "forward_paths.svg")
     found = values["networks"]["resnet"]
@@ -181,6 +196,22 @@ def test_the_caption_of_lesions_of_several_kinds(drawn):
     assert vgg["kinds"]["zero"]["least_error_percent"] == pytest.approx(10 + 29.5 / 2)
     assert resnet["intact_error_percent"]["mean"] == 10
     assert resnet["reestimated_error_percent"]["mean"] == 11
+
+
+def test_the_caption_of_what_foretells_a_deletion(drawn):
+    values = read_values(drawn / "lesion_predictors.svg")
+    found = values["networks"]["resnet"]
+    assert (values["seeds"], values["test_images"], found["blocks"]) == ([1, 2], 200, 5)
+    assert found["first_order_correlation"] == pytest.approx((1 + 0.9) / 2)  # one pair of neighbours: 1 - 6 * 2 / 120
+    assert (found["influence_correlation"], found["path_share_correlation"]) == (pytest.approx(-1), pytest.approx(-1))
+    assert found["branch_ratio_correlation"] == 0  # all branches are alike
+    assert (found["best"], found["best_correlation"]) == ("first_order", pytest.approx(0.95))
+    assert found["intervals"]["influence"] == {"low": pytest.approx(-1), "high": pytest.approx(-1)}
+    assert 0 < found["intervals"]["first_order"]["low"] < 0.95 < found["intervals"]["first_order"]["high"] <= 1
+    assert found["median_price"] == pytest.approx(0.3)
+    assert found["median_compensated"] == pytest.approx(-0.15)
+    assert found["percent_dearer_frozen"] == pytest.approx(25)  # one of the four that others follow
+    assert (found["later_change_percent"], found["share_error_percent"]) == (pytest.approx(10), pytest.approx(1))
 
 
 def test_the_caption_of_figure_7(drawn):

@@ -24,14 +24,14 @@ from unravel.studies import FIGURES
 SETTINGS = read_config(ROOT / "config" / "ci.yaml")
 DRAWN = {slug: figure for slug, (_, figure) in FIGURES.items() if figure.shows(SETTINGS) is not None}  # by the ci run
 WRITTEN = {"report": 1, "provenance": 1, "crate": 1, "check": 1}  # whenever any result changes
-REDRAWN = {
-    f"figure_{number}": 1 for number in ("3", "5a", "5b", "6", "8", "cut", "errors", "forward", "kinds", "steps")
-}
+OF_TRAINED = ("3", "5a", "5b", "6", "8", "cut", "errors", "estimate", "forward", "kinds", "predictors", "steps")
+REDRAWN = {f"figure_{number}": 1 for number in OF_TRAINED}
 SWEPT = {"measure_single_deletion": 6, "measure_random_deletion": 2, "measure_reordering": 2}
 EVALUATED = {"measure_short_training": 8, "measure_live_network": 2, "measure_lesion_kinds": 4, **SWEPT}
 GRADIENTS = {"measure_path_gradients": 2, "measure_untrained_gradients": 2, "measure_iterative_inference": 2}
-MEASURED = {**EVALUATED, **GRADIENTS, "measure_forward_paths": 2}
-UNBATCHED = ("figure_6", "figure_forward", "figure_steps")  # what no batch size of the evaluation is behind
+MEASURED = {**EVALUATED, **GRADIENTS, "measure_forward_paths": 2, "measure_lesion_predictors": 2}
+# what no batch size of the evaluation is behind
+UNBATCHED = ("figure_6", "figure_estimate", "figure_forward", "figure_predictors", "figure_steps")
 OF_FIRST_SEED = "measure_live_network"
 TRAIN = ("--config", RUN / "config.yaml", "--data", RUN / "data/digits/manifest.json", "--network", "resnet")
 
@@ -120,7 +120,7 @@ def test_a_second_call_does_nothing_and_says_so(checkout):
             {**EVALUATED, **{figure: 1 for figure in REDRAWN if figure not in UNBATCHED}},
         ),
         ("random_deletions={draws: 4}", {"measure_random_deletion": 2, "figure_5a": 1}),
-        ("gradients={batches: 1}", {"measure_path_gradients": 2, "figure_6": 1}),
+        ("gradients={batches: 1}", {"measure_path_gradients": 2, "figure_6": 1, "figure_estimate": 1}),
         ("deletions={figure_3: [resnet]}", {"figure_3": 1, "figure_cut": 1}),
         (
             "seeds=[1, 2, 3]",
@@ -199,7 +199,7 @@ def test_a_finished_run_is_fresh_and_whole_until_a_byte_changes(checkout):
         "ok      recorded files\nok      claims follow from measurements\n"
         "ok      provenance.json\nok      science\nok      ro-crate-metadata.json\n",
     )
-    assert "15 of 15 figures fresh" in (checkout / RUN / "report.html").read_text()
+    assert "17 of 17 figures fresh" in (checkout / RUN / "report.html").read_text()
     table = checkout / RUN / "measurements/reorderings/resnet-seed1.csv"
     content = table.read_bytes()
     try:
