@@ -111,6 +111,24 @@ def forward_path_tables(folder):
     ]
 
 
+def paths_in_training_tables(folder):
+    """Of four blocks at three moments: the mean length rises from 1 by one or two, the mode from length 1 to 2."""
+    of = ["network", "seed", "moment", "step"]
+    shares = {0: [0, 1, 0, 0, 0], 1: [0, 0.5, 0.5, 0, 0], 2: [0, 0, 1, 0, 0], 3: [0, 0, 0, 1, 0]}
+    lengths, gains = [], []
+    for seed in (1, 2):
+        for moment, (step, mode) in enumerate([(0, 1), (1, 1), (10, 2)]):
+            share = shares[moment if moment < 2 else seed + 1]
+            rows = [(length, -abs(length - mode), share[length], 2e-7, 5 * seed) for length in range(5)]
+            lengths += [("resnet", seed, moment, step, *row) for row in rows]
+            gains += [("resnet", seed, moment, step, block, 0.1 * block * (moment + 1)) for block in range(1, 5)]
+    head = [*of, "length", "log10_norm", "share", "full_error", "end_error_percent"]
+    return [
+        write_csv(folder / "resnet.lengths.csv", head, lengths),
+        write_csv(folder / "resnet.gains.csv", [*of, "position", "gain"], gains),
+    ]
+
+
 def step_tables(folder):
     """Two stages of three activations; trained read-outs fall by 10 from 40, those drawn anew stay near 90."""
     columns = {
@@ -226,6 +244,7 @@ def input_files(folder):
         "random_deletion": random_deletion_tables(folder / "random_deletions"),
         "forward_paths": forward_path_tables(folder / "forward_paths"),
         "iterative_inference": step_tables(folder / "iterative_inference"),
+        "paths_in_training": paths_in_training_tables(folder / "paths_in_training"),
         "lesion_kinds": lesion_kind_tables(folder / "lesion_kinds"),
         "live_network": live_tables(folder / "live_network"),
         "reordering": reordering_tables(folder / "reorderings"),

@@ -62,6 +62,13 @@ WORDS = {
         verdict == "supported"
     ),
     ("forward-paths", r"do not classify as well"): lambda sign, verdict: verdict == "not supported",
+    ("paths-in-training", r"moves it to longer ones\."): lambda sign, verdict: verdict == "supported",
+    ("paths-in-training", r"moves to longer ones is not shown"): lambda sign, verdict: verdict == "not supported",
+    ("paths-in-training", r"the mean length grows"): lambda sign, verdict: sign > 0,
+    ("paths-in-training", r"the mean length falls"): lambda sign, verdict: sign < 0,
+    ("paths-in-training", r"Training moves it to shorter ones"): lambda sign, verdict: (
+        sign < 0 and verdict == "not supported"
+    ),
     ("iterative-inference", r"comes nearer to the answer\."): lambda sign, verdict: verdict == "supported",
     ("iterative-inference", r"does not come nearer to the answer"): lambda sign, verdict: verdict == "not supported",
     ("iterative-inference", r"Each stage refines one estimate\."): lambda sign, verdict: verdict == "supported",
@@ -121,7 +128,7 @@ def _turned(name, inner, sign):
         return turned(inner, sign)
     if not isinstance(inner, float):
         return inner
-    if name.endswith("_points") or name == "decades_per_block":
+    if name.endswith(("_points", "_rise")) or name == "decades_per_block":
         return sign * inner
     return inner + (0 if sign > 0 else 0.5)
 
