@@ -62,6 +62,12 @@ WORDS = {
         verdict == "supported"
     ),
     ("forward-paths", r"do not classify as well"): lambda sign, verdict: verdict == "not supported",
+    ("deletion-scaling", r"step of each block, in inverse proportion\."): lambda sign, verdict: verdict == "supported",
+    ("deletion-scaling", r"do not take steps smaller in inverse"): lambda sign, verdict: verdict == "not supported",
+    ("deletion-scaling", r"A deletion costs less in a deeper one\."): lambda sign, verdict: verdict == "supported",
+    ("deletion-scaling", r"A deletion does not cost less"): lambda sign, verdict: verdict == "not supported",
+    ("deletion-scaling", r"\braises the error"): lambda sign, verdict: sign > 0,
+    ("deletion-scaling", r"\blowers the error"): lambda sign, verdict: sign < 0,
     ("paths-in-training", r"moves it to longer ones\."): lambda sign, verdict: verdict == "supported",
     ("paths-in-training", r"moves to longer ones is not shown"): lambda sign, verdict: verdict == "not supported",
     ("paths-in-training", r"the mean length grows"): lambda sign, verdict: sign > 0,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from unravel import tables
 from unravel.studies import style
@@ -46,7 +46,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
                     _draw_line(panel, there, mark, label if panel is shares else f"_{label}", fillstyle=fill)
         for panel in (when, shares):
             _draw_halves(panel, {found["blocks"] for found in values["networks"].values()}, panel is shares)
-        _finish((when, shares, by_block))
+        _finish((when, shares, by_block), values["steps"])
         style.legend(figure)
         style.note_run(figure, scale)
         table = pd.concat([shown.assign(table="lengths"), gains.assign(table="gains")], ignore_index=True)
@@ -69,7 +69,7 @@ def _draw_halves(panel: Axes, depths: set[int], upright: bool) -> None:
             panel.axhline(blocks / 2, label=f"half of {blocks} blocks", **look)
 
 
-def _finish(panels: Sequence[Axes]) -> None:
+def _finish(panels: Sequence[Axes], steps: int) -> None:
     titles = ("length, in blocks", "share of the summed norms", "gain of a branch")
     for panel, letter, title, name in zip(
         panels, "ABC", titles, ("steps of training", "path length", "position of the block"), strict=True
@@ -77,5 +77,8 @@ def _finish(panels: Sequence[Axes]) -> None:
         style.panel_title(panel, letter, title)
         panel.set_xlabel(name)
         panel.set_ylim(bottom=0)
+    for panel in panels[1:]:
+        panel.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     panels[0].set_xscale("symlog", linthresh=1)
+    panels[0].set_xlim(-0.2, 1.5 * steps)
     panels[0].xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:g}"))
