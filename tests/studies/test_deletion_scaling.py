@@ -85,6 +85,23 @@ def test_the_slope_of_scalar_linear_networks_is_that_of_the_closed_form():
     assert expected == pytest.approx(-1, abs=0.05)
 
 
+def test_norms_are_those_of_each_image_alone(make_network, make_split):
+    network, split = make_network(), make_split(n=10)
+    found = measuring.branch_norms(network, split.batches(4))
+    expected = np.zeros((10, 5, 2))
+    with torch.no_grad():
+        for image in range(10):
+            x = network.stem(split.normalised(slice(image, image + 1)).double())
+            for place, block in enumerate(network.blocks):
+                branch, skip = block.residual(x), block.projection(x)
+                expected[image, place] = [
+                    branch.square().sum().sqrt(),
+                    (branch.square().sum() / skip.square().sum()).sqrt(),
+                ]
+                x = skip + branch
+    np.testing.assert_allclose(found, expected.mean(axis=0), rtol=1e-10)
+
+
 @pytest.mark.parametrize("depth", DEPTHS)
 def test_deletions_in_a_scalar_linear_network_cost_what_the_closed_form_says(depth, make_images, monkeypatch):
     size = TIME / depth
