@@ -111,6 +111,47 @@ def forward_path_tables(folder):
     ]
 
 
+def paths_in_training_tables(folder):
+    """Of four blocks at three moments: the mean length rises from 1 by one or two, the mode from length 1 to 2."""
+    of = ["network", "seed", "moment", "step"]
+    shares = {0: [0, 1, 0, 0, 0], 1: [0, 0.5, 0.5, 0, 0], 2: [0, 0, 1, 0, 0], 3: [0, 0, 0, 1, 0]}
+    lengths, gains = [], []
+    for seed in (1, 2):
+        for moment, (step, mode) in enumerate([(0, 1), (1, 1), (10, 2)]):
+            share = shares[moment if moment < 2 else seed + 1]
+            rows = [(length, -abs(length - mode), share[length], 2e-7, 5 * seed) for length in range(5)]
+            lengths += [("resnet", seed, moment, step, *row) for row in rows]
+            gains += [("resnet", seed, moment, step, block, 0.1 * block * (moment + 1)) for block in range(1, 5)]
+    head = [*of, "length", "log10_norm", "share", "full_error", "end_error_percent"]
+    return [
+        write_csv(folder / "resnet.lengths.csv", head, lengths),
+        write_csv(folder / "resnet.gains.csv", [*of, "position", "gain"], gains),
+    ]
+
+
+def scaling_tables(folder):
+    """Networks of 16, 4 and 2 blocks, and of 2 with half the channels; norms are 8 over the blocks, or 16 in seed 2.
+
+    Intact they have 10% error; a deletion costs 32 points over the number of blocks, two twice that.
+    """
+    of = ["network", "seed", "shape", "blocks", "width"]
+    shapes, deletions = [], []
+    for seed in (1, 2):
+        for shape, (blocks, width) in enumerate([(16, 1), (2, 1), (4, 1), (2, 0.5)]):
+            here = ("resnet", seed, shape, blocks, width)
+            shapes.append((*here, 8 * seed / blocks, 1 / blocks**0.5, 20, 200, 10))
+            deletions += [
+                (*here, deleted, draw, 20 + (points := 32 * deleted // blocks * 2), 200, 10 + points / 2)
+                for deleted in (1, 2)
+                for draw in (1, 2)
+            ]
+    errors = ["wrong_images", "test_images", "error_percent"]
+    return [
+        write_csv(folder / "resnet.shapes.csv", [*of, "branch_norm", "relative_norm", *errors], shapes),
+        write_csv(folder / "resnet.deletions.csv", [*of, "deleted_blocks", "draw", *errors], deletions),
+    ]
+
+
 def step_tables(folder):
     """Two stages of three activations; trained read-outs fall by 10 from 40, those drawn anew stay near 90."""
     columns = {
@@ -247,6 +288,8 @@ def input_files(folder):
         "exact_estimate": gradient_tables(folder / "estimate", blocks=6)[1:3],
         "forward_paths": forward_path_tables(folder / "forward_paths"),
         "iterative_inference": step_tables(folder / "iterative_inference"),
+        "paths_in_training": paths_in_training_tables(folder / "paths_in_training"),
+        "deletion_scaling": scaling_tables(folder / "deletion_scaling"),
         "lesion_kinds": lesion_kind_tables(folder / "lesion_kinds"),
         "lesion_predictors": predictor_tables(folder / "lesion_predictors"),
         "live_network": live_tables(folder / "live_network"),

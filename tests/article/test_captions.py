@@ -169,6 +169,32 @@ def test_the_caption_of_short_paths_alone(drawn):
     assert found["percent_in_papers_range"] == pytest.approx(100 * (0.1 + 0.5 + 0.6 - 0.3))  # lengths 0 to 3 of 6
 
 
+def test_the_caption_of_paths_during_a_training(drawn):
+    values = read_values(drawn / "paths_in_training.svg")
+    found = values["networks"]["resnet"]
+    assert (values["seeds"], values["moments"], values["steps"], found["blocks"]) == ([1, 2], 3, 10, 4)
+    assert_interval(found["start_mean_length"], [1, 1])
+    assert_interval(found["end_mean_length"], [2, 3])
+    assert (found["start_mode"], found["end_mode"], found["mode_rise"]) == (1, 2, 1)
+    assert (found["start_mode_share"], found["mean_length_rise"]) == (0.25, 1.5)
+    assert (found["start_gain"], found["end_gain"]) == pytest.approx(
+        (0.25, 0.75)
+    )  # medians of 0.1 to 0.4, and of thrice that
+    assert found["end_error_percent"] == 7.5
+
+
+def test_the_caption_of_depth_and_width(drawn):
+    values = read_values(drawn / "deletion_scaling.svg")
+    found = values["networks"]["resnet"]
+    assert (values["seeds"], values["draws"], values["deleted"], values["test_images"]) == ([1, 2], 2, [1, 2], 200)
+    assert [(shape["blocks"], shape["width"]) for shape in found["shapes"]] == [(2, 0.5), (2, 1), (4, 1), (16, 1)]
+    assert (found["norm_slope"], found["relative_slope"]) == pytest.approx((-1, -0.5))
+    assert_interval(found["slope_interval"], [-1, -1])
+    assert (found["shallow_price_points"], found["deep_price_points"], found["price_fall_points"]) == (16, 2, 14)
+    assert found["shapes"][2]["price_points"] == {"1": 8, "2": 16}
+    assert found["shapes"][2]["branch_norm"] == 3  # of 2 and 4
+
+
 def test_the_caption_of_steps_of_an_estimate(drawn):
     values = read_values(drawn / "iterative_inference.svg")
     assert (values["seeds"], values["test_images"]) == ([1, 2], 200)

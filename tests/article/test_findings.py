@@ -66,6 +66,19 @@ WORDS = {
     ("exact-estimate", r"carry the gradient as the exact sum does"): lambda sign, verdict: verdict == "not supported",
     ("exact-estimate", r"is cancellation more than chance\."): lambda sign, verdict: verdict == "supported",
     ("exact-estimate", r"parts them no more than chance"): lambda sign, verdict: verdict == "not supported",
+    ("deletion-scaling", r"step of each block, in inverse proportion\."): lambda sign, verdict: verdict == "supported",
+    ("deletion-scaling", r"do not take steps smaller in inverse"): lambda sign, verdict: verdict == "not supported",
+    ("deletion-scaling", r"A deletion costs less in a deeper one\."): lambda sign, verdict: verdict == "supported",
+    ("deletion-scaling", r"A deletion does not cost less"): lambda sign, verdict: verdict == "not supported",
+    ("deletion-scaling", r"\braises the error"): lambda sign, verdict: sign > 0,
+    ("deletion-scaling", r"\blowers the error"): lambda sign, verdict: sign < 0,
+    ("paths-in-training", r"moves it to longer ones\."): lambda sign, verdict: verdict == "supported",
+    ("paths-in-training", r"moves to longer ones is not shown"): lambda sign, verdict: verdict == "not supported",
+    ("paths-in-training", r"the mean length grows"): lambda sign, verdict: sign > 0,
+    ("paths-in-training", r"the mean length falls"): lambda sign, verdict: sign < 0,
+    ("paths-in-training", r"Training moves it to shorter ones"): lambda sign, verdict: (
+        sign < 0 and verdict == "not supported"
+    ),
     ("iterative-inference", r"comes nearer to the answer\."): lambda sign, verdict: verdict == "supported",
     ("iterative-inference", r"does not come nearer to the answer"): lambda sign, verdict: verdict == "not supported",
     ("iterative-inference", r"Each stage refines one estimate\."): lambda sign, verdict: verdict == "supported",
@@ -131,7 +144,7 @@ def _turned(name, inner, sign):
         return turned(inner, sign)
     if not isinstance(inner, float):
         return inner
-    if name.endswith("_points") or name == "decades_per_block":
+    if name.endswith(("_points", "_rise")) or name == "decades_per_block":
         return sign * inner
     return inner + (0 if sign > 0 else 0.5)
 

@@ -24,14 +24,24 @@ from unravel.studies import FIGURES
 SETTINGS = read_config(ROOT / "config" / "ci.yaml")
 DRAWN = {slug: figure for slug, (_, figure) in FIGURES.items() if figure.shows(SETTINGS) is not None}  # by the ci run
 WRITTEN = {"report": 1, "provenance": 1, "crate": 1, "check": 1}  # whenever any result changes
-OF_TRAINED = ("3", "5a", "5b", "6", "8", "cut", "errors", "estimate", "forward", "kinds", "predictors", "steps")
+OF_TRAINED = (
+    "3", "5a", "5b", "6", "8", "cut", "errors", "estimate", "forward", "kinds", "lengthening", "predictors", "scaling",
+    "steps",
+)  # fmt: skip
 REDRAWN = {f"figure_{number}": 1 for number in OF_TRAINED}
 SWEPT = {"measure_single_deletion": 6, "measure_random_deletion": 2, "measure_reordering": 2}
 EVALUATED = {"measure_short_training": 8, "measure_live_network": 2, "measure_lesion_kinds": 4, **SWEPT}
+EVALUATED["measure_deletion_scaling"] = 2
 GRADIENTS = {"measure_path_gradients": 2, "measure_untrained_gradients": 2, "measure_iterative_inference": 2}
-MEASURED = {**EVALUATED, **GRADIENTS, "measure_forward_paths": 2, "measure_lesion_predictors": 2}
+MEASURED = {
+    **EVALUATED,
+    **GRADIENTS,
+    "measure_forward_paths": 2,
+    "measure_lesion_predictors": 2,
+    "measure_paths_in_training": 2,
+}
 # what no batch size of the evaluation is behind
-UNBATCHED = ("figure_6", "figure_estimate", "figure_forward", "figure_predictors", "figure_steps")
+UNBATCHED = ("figure_6", "figure_estimate", "figure_forward", "figure_lengthening", "figure_predictors", "figure_steps")
 OF_FIRST_SEED = "measure_live_network"
 TRAIN = ("--config", RUN / "config.yaml", "--data", RUN / "data/digits/manifest.json", "--network", "resnet")
 
@@ -193,7 +203,7 @@ def test_a_finished_run_is_fresh_and_whole_until_a_byte_changes(checkout):
     assert snakemake(checkout).returncode == 0
     status, verify = ("status", "--config", "config/ci.yaml"), ("verify", "--run", RUN)
     code, said = called(*status)
-    assert (code, said.splitlines()[-1]) == (0, "25 of 25 fresh")
+    assert (code, said.splitlines()[-1]) == (0, "27 of 27 fresh")
     assert called(*verify) == (
         0,
         "ok      recorded files\nok      claims follow from measurements\n"
@@ -280,7 +290,7 @@ def test_an_empty_checkout_plans_every_job_once(empty_checkout):
     once = ("prepare_data", "measure_paths_left", "claims", *(f"figure_{figure.number}" for figure in DRAWN.values()))
     jobs = {**dict.fromkeys(once, 1), "measure_unraveled_view": 3, "train": 8, **MEASURED, **WRITTEN}
     assert planned(empty_checkout) == jobs
-    assert sum(jobs.values()) + 1 == 66  # as in the snakemake plan, with `all`
+    assert sum(jobs.values()) + 1 == 72  # as in the snakemake plan, with `all`
 
 
 def test_each_figure_is_drawn_by_the_rule_of_its_number(empty_checkout):

@@ -215,3 +215,17 @@ def explained_by_length(exact: Scaled, full: Tensor) -> Explained:
     cosine = torch.nn.functional.cosine_similarity(sums, target[None], dim=1)
     error = float((sums[-1] - target).norm() / target.norm())
     return Explained(cosine, sums.norm(dim=1) / target.norm(), error)
+
+
+def branch_gains(tape: Tape) -> Tensor:
+    """Of each block, the gradient's norm through its residual branch over that through its skip connection: (blocks,).
+
+    What arrives at the block is the whole gradient, of all paths from there on.
+    """
+    arriving, gains = tape.top[None], []
+    for x, residual, skip, added, output in reversed(tape.blocks):
+        arriving = pull_back(output, added, arriving)
+        passed, skipped = pull_back(residual, x, arriving), pull_back(skip, x, arriving)
+        gains.append(passed.norm() / skipped.norm())
+        arriving = passed + skipped
+    return torch.stack(gains[::-1])

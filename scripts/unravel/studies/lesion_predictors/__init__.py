@@ -46,7 +46,7 @@ def _multiply_adds(config: "Config", size: Size) -> float:
 
 
 STUDY = Study(
-    order=335,
+    order=340,
     title="What foretells the price of a deletion",
     settings=LesionPredictors(),
     settings_title="Predictors of single deletions, and how later blocks take them.",
