@@ -62,6 +62,7 @@ def measure_trained(
         split=lambda name: read_split(arguments.data, name, device),
         classes=card.classes,
         evaluation=config.evaluation,
+        training=card.training,
     )
     settings = None if study.settings is None else config.section(study.key)
     made, known = measured(study, settings, network.to(device), images, arguments.network, card.seed)

@@ -183,6 +183,20 @@ def test_the_caption_of_lesions_of_several_kinds(drawn):
     assert resnet["reestimated_error_percent"]["mean"] == 11
 
 
+def test_the_caption_of_the_true_ensemble(drawn):
+    values = read_values(drawn / "true_ensemble.svg")
+    found = values["networks"]["resnet"]
+    assert (values["seeds"], values["draws"], values["test_images"]) == ([1], 3, 20)
+    assert (found["members"], found["third"]) == (3, 1)
+    assert (found["intact_residual_error_percent"], found["intact_ensemble_error_percent"]) == (10, 10)
+    assert (found["residual_error_percent"], found["ensemble_error_percent"]) == (40, 10)
+    assert found["member_error_percent"] == 10
+    # 6 of 20 differ: 30 points, and Student's t for 19 degrees of freedom, 1.729, times the standard error
+    assert found["equivalence_margin_points"] == pytest.approx(30 + 1.729133 * 100 * (0.3 * 0.7 / 19) ** 0.5)
+    assert found["percent_ambiguity"] == pytest.approx({"residual": 20, "ensemble": 50})
+    assert found["percent_ambiguity_of_members"] == pytest.approx(100)
+
+
 def test_the_caption_of_figure_7(drawn):
     assert read_values(drawn / "paths_left.svg") == {
         "blocks": 6,

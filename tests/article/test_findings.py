@@ -66,6 +66,8 @@ WORDS = {
     ("iterative-inference", r"does not come nearer to the answer"): lambda sign, verdict: verdict == "not supported",
     ("iterative-inference", r"Each stage refines one estimate\."): lambda sign, verdict: verdict == "supported",
     ("iterative-inference", r"Not every stage refines one estimate"): lambda sign, verdict: verdict == "not supported",
+    ("true-ensemble", r"loses as little by the loss of blocks"): lambda sign, verdict: verdict == "supported",
+    ("true-ensemble", r"as little as a true ensemble is not shown"): lambda sign, verdict: verdict == "not supported",
     ("lesion-kinds", r"loses less by it than VGG\."): lambda sign, verdict: verdict == "supported",
     ("lesion-kinds", r"depends on how a block is taken out"): lambda sign, verdict: verdict == "not supported",
     ("lesion-kinds", r"VGG is at chance after a lesion"): lambda sign, verdict: verdict == "supported",

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from unravel.config import Evaluation
+from unravel.config import Evaluation, Training
 from unravel.data.batches import AnySplit
 from unravel.engine.wiring import evaluate
 from unravel.files import InputError
@@ -20,11 +20,15 @@ SplitName = Literal["train", "test"]
 
 @dataclass(frozen=True)
 class Images:
-    """What a study measures on: the split "train" or "test" of the data, its classes, and how errors are evaluated."""
+    """What a study measures on: the split "train" or "test" of the data, its classes, and how errors are evaluated.
+
+    training: the recipe that the network was trained by, if it was trained here.
+    """
 
     split: Callable[[SplitName], AnySplit]
     classes: int
     evaluation: Evaluation
+    training: Training | None = None
 
     def drawn(
         self, key: str, batches: int, batch_size: int, generator: torch.Generator
