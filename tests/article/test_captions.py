@@ -240,6 +240,30 @@ def test_the_caption_of_what_foretells_a_deletion(drawn):
     assert (found["later_change_percent"], found["share_error_percent"]) == (pytest.approx(10), pytest.approx(1))
 
 
+def test_the_caption_of_the_true_ensemble(drawn):
+    values = read_values(drawn / "true_ensemble.svg")
+    found = values["networks"]["resnet"]
+    assert (values["seeds"], values["draws"], values["test_images"]) == ([1], 3, 20)
+    assert (found["members"], found["third"]) == (3, 1)
+    assert (found["intact_residual_error_percent"], found["intact_ensemble_error_percent"]) == (10, 10)
+    assert (found["residual_error_percent"], found["ensemble_error_percent"]) == (40, 10)
+    assert found["member_error_percent"] == 10
+    # 6 of 20 differ: 30 points, and Student's t for 19 degrees of freedom, 1.729, times the standard error
+    assert found["equivalence_margin_points"] == pytest.approx(30 + 1.729133 * 100 * (0.3 * 0.7 / 19) ** 0.5)
+    assert found["percent_ambiguity"] == pytest.approx({"residual": 20, "ensemble": 50})
+    assert found["percent_ambiguity_of_members"] == pytest.approx(100)
+
+
+def test_the_caption_of_a_vision_transformer(drawn):
+    values = read_values(drawn / "vision_transformer.svg")
+    assert (values["seeds"], values["swaps"], values["test_images"]) == ([1], 2, 200)
+    both = values["networks"]["resnet"]
+    assert both["transformer"]["kinds"] == {"attention": 2, "mlp": 6}
+    assert (both["transformer"]["median_increase_points"], both["residual"]["median_increase_points"]) == (4, 1)
+    assert both["transformer"]["percent_within_half"] == pytest.approx(200 / 3)
+    assert both["mean_branches"] == {"attention": 0.5, "mlp": 0.5}
+
+
 def test_the_caption_of_figure_7(drawn):
     assert read_values(drawn / "paths_left.svg") == {
         "blocks": 6,

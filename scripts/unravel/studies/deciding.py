@@ -36,13 +36,13 @@ class Evidence:
     _read: dict[tuple[Path, ...], pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
 
     def table(self, key: str, networks: Sequence[str], ending: str = "") -> pd.DataFrame:
-        """The tables of one study, by its key, for these networks and all seeds.
+        """The tables of one study, by its key, for these networks and all seeds that it measures.
 
         Raises InputError as `tables.read_whole` does.
         """
         study = next(study for study in self.studies.values() if study.key == key)
         assert study.measurement is not None
-        seeds = self.seeds if study.measurement.trained else (0,)
+        seeds = (self.seeds[:1] if study.measurement.first_seed else self.seeds) if study.measurement.trained else (0,)
         names = [study.table_names(network, seed)[ending] for network in networks for seed in seeds]
         paths = tuple(self.measurements / name for name in names)
         if paths not in self._read:

@@ -1,5 +1,6 @@
 """Networks that a study trains for itself, by the loop that trains a run's: nothing of them is left on the disk."""
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -7,8 +8,9 @@ from tempfile import TemporaryDirectory
 import torch
 
 from unravel.config import AllBlocks, ResNet, Training
+from unravel.data.batches import random_generator
 from unravel.engine.sweeps import Images
-from unravel.networks import Network, build, initialise
+from unravel.networks import Block, Network, build, initialise, untrained
 from unravel.training import loop
 from unravel.training.states import Epoch, Saving
 
@@ -47,3 +49,27 @@ def train_anew(
             report=lambda epoch, rate: None,
             before_step=before_step,
         )
+
+
+def shallow(network: Network, kept: int, of: int) -> Network:
+    """A network with the first `kept` of every `of` blocks of each stage; a stage begins where shapes change."""
+    stages: list[list[Block]] = []
+    for block in network.blocks:
+        assert isinstance(block, Block)
+        if not stages or not block.keeps_shape:
+            stages.append([])
+        stages[-1].append(block)
+    blocks = [block for stage in stages for block in stage[: len(stage) * kept // of]]
+    return Network(copy.deepcopy(network.stem), copy.deepcopy(blocks), copy.deepcopy(network.head))
+
+
+def trained(network: Network, images: Images, seed: int, **own: float | None) -> Network:
+    """A copy with new weights, trained with all blocks as the networks of a run are.
+
+    own: what differs from the recipe in `images`; None for what does not. Raises InputError as a run's training does.
+    """
+    assert isinstance(images.training, Training)
+    recipe = images.training.model_copy(update={key: value for key, value in own.items() if value is not None})
+    fresh = untrained(network, random_generator(seed, 0)).requires_grad_(True)
+    train_anew(fresh, images, recipe, random_generator(seed, 1))
+    return fresh.eval()
