@@ -1,8 +1,8 @@
 """Take any residual network apart: find its additions, and run its own code as stem, residual blocks and head.
 
 Nothing is known of any library or class. One pass of the model is watched. A value that all ways from the images to
-the output go through is a waist of the network; a waist that adds two values is the end of a residual block, if one of
-the two is the waist before, or the shorter way from there: the skip connection. So a transformer's layer has two blocks,
+the output go through is a waist of the network; a waist that adds two values ends a residual block, if one of the two
+is the waist before, or the shorter way from there: the skip connection. So a transformer's layer has two blocks,
 attention and MLP; what is between two blocks belongs to the first where the same forward does it (a ReLU after the
 addition, He et al. 2016a), else to the second (a lower resolution), which keeps it when its branch is deleted.
 """
@@ -12,10 +12,12 @@ import fnmatch
 import math
 import re
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._pytree import tree_map
 
@@ -30,11 +32,14 @@ TRIED = (32, 224, 28)  # pixels a side, where neither the model nor the caller s
 
 @dataclass(frozen=True)
 class Point:
-    """A waist of the network. shape: of its value. changed: the model's code writes into it later."""
+    """A waist of the network. shape: of its value. changed: the model's code writes into it later, or, `over`, it is
+    written over what was there before.
+    """
 
     address: Address
     shape: Shape
     changed: bool
+    over: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,10 +81,10 @@ class Plan:
         """The model's code from one point, which is given `value`, to another or the output."""
         images = entry.shape.images(value)
         value = value.clone() if entry.changed else value
-        replay = Replay(self.model, self.outputs, value, images, entry.address, stop, at, combine, idle)
-        if entry.address == ():
-            return replay.result(value)
-        return replay.result(value.new_zeros((images, *self.image)))
+        replay = Replay(self.model, self.outputs, value, images, entry.address, entry.over, stop, at, combine, idle)
+        given = value if entry.address == () else value.new_zeros((images, *self.image))
+        with sdpa_kernel(SDPBackend.MATH) if torch.is_grad_enabled() else nullcontext():  # paths batch its derivative
+            return replay.result(given)
 
 
 class Stem(nn.Module):
@@ -164,6 +169,7 @@ class TakenApart(Network):
     def __init__(self, plan: Plan) -> None:
         super().__init__(Stem(plan), [FoundBlock(plan, place) for place in plan.places], Head(plan))
         self.model = plan.model
+        self.image = plan.image
         self.pattern: str | None = None
 
     def train(self, mode: bool = True) -> "TakenApart":
@@ -219,7 +225,8 @@ def _plan(model: nn.Module, blocks: str | None, image: tuple[int, ...]) -> Plan:
     called = {address: names.get(module, "") for address, module in two.modules.items()}
     shapes = _Shapes(two, three)
     ends = [event for event in waists if _adds_two(two.events[event])]
-    wanted, faults = [], {}
+    wanted: list[tuple[str, int, int, int]] = []
+    faults: dict[str, str] = {}
     for event in ends:
         name = _name_of(two.events[event].address, blocks, called)
         if name is None:
@@ -230,7 +237,13 @@ def _plan(model: nn.Module, blocks: str | None, image: tuple[int, ...]) -> Plan:
             faults.setdefault(name, term)
         else:
             wanted.append((name, start, event, term))
-    _require_blocks(model, blocks, called, [name for name, *_ in wanted], faults)
+    _require_named(model, blocks, called, faults)
+    _require_all_added(two, blocks, called, {event for _, _, event, _ in wanted})
+    if not wanted:
+        raise InputError(
+            f"{kind(model)}: has no residual block{f' of the name {blocks}' if blocks else ''}: nowhere is a branch "
+            "added to a skip connection that nothing goes past (VGG adds nothing, DenseNet puts values side by side)"
+        )
     bounds = [wanted[0][1]]
     for place, (_, _, event, _) in enumerate(wanted):
         after = wanted[place + 1][1] if place + 1 < len(wanted) else waists[-1]
@@ -250,19 +263,19 @@ def _plan(model: nn.Module, blocks: str | None, image: tuple[int, ...]) -> Plan:
     return Plan(model, image, shapes.outputs(), places, places[0].entry)
 
 
-@torch.no_grad()
 def _watched(model: nn.Module, image: tuple[int, ...], n: int) -> Watch:
     watch = Watch(model)
     generator = torch.Generator().manual_seed(n)
     like = next(model.parameters(), torch.empty(0))
-    output = watch.run(torch.randn(n, *image, generator=generator).to(like))
+    with torch.inference_mode(False), torch.no_grad():  # in inference mode nothing tells what is written over
+        output = watch.run(torch.randn(n, *image, generator=generator).to(like))
     last = watch.makers.get(id(output)) if isinstance(output, Tensor) else None
     if last is None:
         raise InputError(
-            f"{kind(model)}: its output is {type(output).__name__}, expected one tensor of logits (batch, class) that is "
-            "made of the images by functions of torch; wrap it in a module that gives that"
+            f"{kind(model)}: its output is {type(output).__name__}, expected one tensor of logits (batch, class) that "
+            "is made of the images by functions of torch; wrap it in a module that gives that"
         )
-    watch.events.append(Event((), (last,), None, 0, "output"))
+    watch.events.append(Event((), (last,), None, 0, over=False))
     return watch
 
 
@@ -367,7 +380,7 @@ class _Shapes:
         assert of_three.value is not None
         shape = Shape.of(of_two.value, of_three.value)
         assert any(shape.more)
-        return Point(of_two.address, shape, changed=of_two.value._version != of_two.version)
+        return Point(of_two.address, shape, of_two.value._version != of_two.version, of_two.over)
 
     def outputs(self) -> dict[Address, object]:
         """What each call of a module gives."""
@@ -399,9 +412,8 @@ def matches(name: str, pattern: str) -> bool:
     return len(parts) == len(wanted) and all(map(fnmatch.fnmatchcase, parts, wanted))
 
 
-def _require_blocks(
-    model: nn.Module, blocks: str | None, called: dict[Address, str], found: list[str], faults: dict[str, str]
-) -> None:
+def _require_named(model: nn.Module, blocks: str | None, called: dict[Address, str], faults: dict[str, str]) -> None:
+    """Raise InputError if no module has such a name, or one that has is no residual block."""
     named = [name for name in dict.fromkeys(called.values()) if blocks is not None and matches(name, blocks)]
     if blocks is not None and not named:
         have = ", ".join(dict.fromkeys(re.sub(r"\d+", "*", name) for name in called.values()))
@@ -409,16 +421,20 @@ def _require_blocks(
     if faults:
         name, fault = next(iter(faults.items()))
         raise InputError(f"{name or kind(model)}: cannot be taken as a residual block: {fault}; name others by blocks=")
-    if plain := [name for name in named if name not in found]:
-        raise InputError(
-            f"{plain[0]}: is no residual block: no addition in it joins all that goes from the images to the output; "
-            "name the modules whose forward adds a branch to a skip connection"
-        )
-    if not found:
-        raise InputError(
-            f"{kind(model)}: has no residual block: nowhere is a branch added to a skip connection that nothing goes "
-            "past (VGG adds nothing, DenseNet puts values side by side)"
-        )
+
+
+def _require_all_added(watch: Watch, blocks: str | None, called: dict[Address, str], ends: set[int]) -> None:
+    """Raise InputError if a module that was named adds two values, and none of its additions ends a block."""
+    if blocks is None:
+        return
+    have = {_name_of(watch.events[event].address, blocks, called) for event in ends}
+    for event in filter(_adds_two, watch.events):
+        name = _name_of(event.address, blocks, called)
+        if name is not None and name not in have:
+            raise InputError(
+                f"{name}: is no residual block: it adds two values, and something goes from the images to the output "
+                "past the sum; name other modules by blocks="
+            )
 
 
 @torch.no_grad()
@@ -426,7 +442,7 @@ def _require_same(network: TakenApart, images: Tensor | None) -> None:
     """Raise InputError unless stem, blocks and head give the model's own output, by both ways to run a block."""
     if images is None:
         like = next(network.parameters(), torch.empty(0))
-        images = torch.randn(4, *network.stem.plan.image, generator=torch.Generator().manual_seed(0)).to(like)  # type: ignore[union-attr, misc]
+        images = torch.randn(4, *network.image, generator=torch.Generator().manual_seed(0)).to(like)
     expected = network.model(images)
     x = network.stem(images)
     for block in network.blocks:
@@ -436,8 +452,8 @@ def _require_same(network: TakenApart, images: Tensor | None) -> None:
         error = float((found - expected).abs().max() / (expected.abs().max() or 1))
         if not error <= TOLERANCE:
             raise InputError(
-                f"{kind(network.model)}: run by its {how}, it gives another output (relative error {error:.1e}, at most "
-                f"{TOLERANCE:.0e} is rounding): something goes from the images past the blocks, or is random"
+                f"{kind(network.model)}: run by its {how}, it gives another output (relative error {error:.1e}, at "
+                f"most {TOLERANCE:.0e} is rounding): something goes from the images past the blocks, or is random"
             )
 
 
@@ -458,8 +474,8 @@ def _image_shape(model: nn.Module) -> tuple[int, ...]:
                 continue
         return (first.in_channels, size, size)
     raise InputError(
-        f"{kind(model)}: takes no images of {first.in_channels} channels and {', '.join(map(str, TRIED))} pixels a side; "
-        "give take_apart a batch by images="
+        f"{kind(model)}: takes no images of {first.in_channels} channels and {', '.join(map(str, TRIED))} pixels a "
+        "side; give take_apart a batch by images="
     )
 
 

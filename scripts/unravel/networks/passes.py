@@ -1,4 +1,4 @@
-"""Passes: a model's own forward, watched, or run from one of its values to another; its code is neither copied nor read.
+"""Passes: a model's own forward, watched, or run from one of its values to another; its code is not copied.
 
 Every call of a module and every function that makes a tensor is an event, and has an address: its number among the
 events of the module whose forward calls it, after the address of that module's own call. Addresses stay the same
@@ -57,7 +57,7 @@ class Pass(TorchFunctionMode):
         """A module is called; `call()` runs it."""
         return call()
 
-    def added(self, address: Address, add: Call, arguments: Any, options: Mapping[str, Any]) -> Any:
+    def added(self, address: Address, add: Call, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
         """Two values are added; `add(*arguments, **options)` does it."""
         return add(*arguments, **options)
 
@@ -98,7 +98,9 @@ class Pass(TorchFunctionMode):
 
         return self.called(address, module, call, (args, kwargs))
 
-    def __torch_function__(self, func: Call, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self, func: Call, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         kwargs = kwargs or {}
         if self.unwatched:
             return func(*args, **kwargs)
@@ -146,15 +148,16 @@ def _calls_through(through: Callable[[Call, nn.Module, Any, Any], Any]) -> Itera
 class Event:
     """What made tensors that depend on the images.
 
-    inputs: the events that made what it takes. value: the tensor, None for several. operands: of an addition, the
-    events that made its two terms, None for a term that does not depend on the images.
+    inputs: the events that made what it takes. value: the tensor, None for several. version: how often that had been
+    written into by then. over: it was written over the first argument. operands: of an addition, the events that made
+    its two terms, None for a term that does not depend on the images.
     """
 
     address: Address
     inputs: tuple[int, ...]
     value: Tensor | None
     version: int
-    what: str
+    over: bool
     operands: tuple[int | None, int | None] | None = None
 
 
@@ -170,7 +173,7 @@ class Watch(Pass):
         self.kept: list[Any] = []  # all tensors, so that no id is given twice
 
     def run(self, images: Tensor) -> Any:
-        self._note((), (), images, "images")
+        self._note((), (), images, ())
         return super().run(images)
 
     def called(self, address: Address, module: nn.Module, call: Call, arguments: Any) -> Any:
@@ -179,10 +182,10 @@ class Watch(Pass):
         output = call()
         self.outputs[address] = output
         if is_leaf(module) and inputs and not self._is_given_back(output, arguments):
-            self._note(address, inputs, output, type(module).__name__)
+            self._note(address, inputs, output, arguments)
         return output
 
-    def added(self, address: Address, add: Call, arguments: Any, options: Mapping[str, Any]) -> Any:
+    def added(self, address: Address, add: Call, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
         inputs = self._makers_of((arguments, options))
         terms = (*arguments, *options.values())
         pair = None
@@ -190,14 +193,14 @@ class Watch(Pass):
             pair = (self.makers.get(id(terms[0])), self.makers.get(id(terms[1])))
         result = add(*arguments, **options)
         if inputs:
-            self._note(address, inputs, result, "addition", pair)
+            self._note(address, inputs, result, (arguments, options), pair)
         return result
 
     def made(self, address: Address, function: Call, arguments: Any, result: Any) -> Any:
         name = getattr(function, "__name__", "function")
         inputs = self._makers_of(arguments)
         if inputs and name not in CONSTANTS and (name == "__setitem__" or not self._is_given_back(result, arguments)):
-            self._note(address, inputs, result, name)
+            self._note(address, inputs, result, arguments)
         return result
 
     def _is_given_back(self, result: Any, arguments: Any) -> bool:
@@ -215,7 +218,7 @@ class Watch(Pass):
         address: Address,
         inputs: tuple[int, ...],
         result: Any,
-        what: str,
+        arguments: Any,
         operands: tuple[int | None, int | None] | None = None,
     ) -> None:
         value = result if isinstance(result, Tensor) else None
@@ -223,7 +226,8 @@ class Watch(Pass):
         for tensor in tensors_in(result):
             self.makers[id(tensor)] = len(self.events)
             self.kept.append(tensor)
-        self.events.append(Event(address, inputs, value, version, what, operands))
+        over = value is not None and any(value is tensor for tensor in tensors_in(arguments)[:1])
+        self.events.append(Event(address, inputs, value, version, over, operands))
 
 
 # --- replaying --------------------------------------------------------------------------------------------------------
@@ -266,6 +270,7 @@ class Replay(Pass):
     """A pass from a value that is given in place of what an event made, `start`, to what another makes, `stop`.
 
     Calls of modules before the start, and those in `idle`, are not made: they give empty tensors of the right shape.
+    over: what is given is written over the first argument of what it stands in for, which the model uses later.
     combine: what is done at one addition instead of adding its two terms.
     """
 
@@ -276,6 +281,7 @@ class Replay(Pass):
         value: Tensor,
         images: int,
         start: Address,
+        over: bool = False,
         stop: Address | None = None,
         at: Address | None = None,
         combine: Callable[[Tensor, Tensor], Tensor] | None = None,
@@ -283,7 +289,8 @@ class Replay(Pass):
     ) -> None:
         super().__init__(model)
         self.outputs, self.value, self.images = outputs, value, images
-        self.start, self.stop, self.at, self.combine, self.idle = start, stop, at, combine, idle
+        self.start, self.over, self.stop = start, over, stop
+        self.at, self.combine, self.idle = at, combine, idle
 
     def result(self, images: Tensor) -> Tensor:
         """What the pass was run for. `images` are looked at only before the start."""
@@ -295,16 +302,18 @@ class Replay(Pass):
 
     def called(self, address: Address, module: nn.Module, call: Call, arguments: Any) -> Any:
         if address == self.start:
-            return self._given(self.value)
+            with self._unwatched():
+                return self._given(arguments)
         done = address < self.start and self.start[: len(address)] != address
         if (done or address in self.idle) and address in self.outputs:
             with self._unwatched():
                 return tree_map(self._empty, self.outputs[address])
         return self._passed(address, call())
 
-    def added(self, address: Address, add: Call, arguments: Any, options: Mapping[str, Any]) -> Any:
+    def added(self, address: Address, add: Call, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+        result: Any
         if address == self.start:
-            result = self._given(self.value)
+            result = self._passed(address, self.value)
         elif address == self.at and self.combine is not None:
             one, other = (*arguments, *options.values())
             result = self.combine(one, other)
@@ -315,10 +324,11 @@ class Replay(Pass):
         return self._passed(address, result)
 
     def made(self, address: Address, function: Call, arguments: Any, result: Any) -> Any:
-        return self._given(self.value) if address == self.start else self._passed(address, result)
+        return self._given(arguments) if address == self.start else self._passed(address, result)
 
-    def _given(self, value: Tensor) -> Tensor:
-        return self._passed(self.start, value)
+    def _given(self, arguments: Any) -> Any:
+        first = tensors_in(arguments)[0] if self.over else None
+        return self._passed(self.start, self.value if first is None else first.copy_(self.value))
 
     def _passed(self, address: Address, result: Any) -> Any:
         if address == self.stop:
