@@ -268,7 +268,14 @@ def _watched(model: nn.Module, image: tuple[int, ...], n: int) -> Watch:
     generator = torch.Generator().manual_seed(n)
     like = next(model.parameters(), torch.empty(0))
     with torch.inference_mode(False), torch.no_grad():  # in inference mode nothing tells what is written over
-        output = watch.run(torch.randn(n, *image, generator=generator).to(like))
+        try:
+            output = watch.run(torch.randn(n, *image, generator=generator).to(like))
+        except Exception as error:  # its own forward, which may fail in any way
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(
+                f"{kind(model)}: its forward fails on images of {shown(image)} ({type(error).__name__}: {reason}); "
+                "give images of the kind that it takes"
+            ) from error
     last = watch.makers.get(id(output)) if isinstance(output, Tensor) else None
     if last is None:
         raise InputError(
