@@ -41,6 +41,7 @@ def test_every_module_can_be_imported_and_every_file_that_is_read_is_there(call,
     names = [path.relative_to(ROOT / "scripts") for path in modules]
     assert [str(name) for name in names if not (installed / name).is_file()] == []
     ours = [".".join(name.with_suffix("").parts) for name in names if name.suffix == ".py"]
+    ours = [name.removesuffix(".__init__") for name in ours]
     code, _, wrong = call(
         sys.executable, "-c", f"import importlib; [importlib.import_module(name) for name in {ours!r}]"
     )
@@ -60,7 +61,8 @@ class Block(nn.Module):
 
 def small():
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(3, 4, 3), Block(), Block(), Block(), nn.AdaptiveAvgPool2d(6), nn.Flatten(), nn.Linear(4 * 36, 3))
+    blocks = Block(), Block(), Block()
+    return nn.Sequential(nn.Conv2d(3, 4, 3), *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
 
 def loader():
     torch.manual_seed(0)
