@@ -253,6 +253,11 @@ class Pair(PlainResNet):
         (Parallel, None, "own_models.Parallel: cannot be taken as a residual block: it adds up more than two ways"),
         (Past, "layers.*", "layers.0: is no residual block: it adds two values, and something goes from"),
         (Uneven, None, "test_apart.Uneven: its forward does not do the same for two images as for three"),
+        (
+            lambda: torch.compile(PlainResNet()),
+            None,
+            "torch._dynamo.eval_frame.OptimizedModule: torch.jit and torch.com",
+        ),
         (Pair, None, "test_apart.Pair: its output is tuple, expected one tensor of logits"),
     ],
 )

@@ -194,6 +194,8 @@ def take_apart(model: nn.Module, blocks: str | None = None, images: Tensor | Non
     model or tried. Raises InputError if a block of that name is no residual block, or if the parts together do not
     compute what the model does.
     """
+    if isinstance(model, torch.jit.ScriptModule) or hasattr(model, "_orig_mod"):
+        raise InputError(f"{kind(model)}: torch.jit and torch.compile hide what a model adds; give it as it was before")
     model = copy.deepcopy(model).eval().requires_grad_(False)
     shape = tuple(images.shape[1:]) if images is not None else _image_shape(model)
     plan = _plan(model, blocks, shape)

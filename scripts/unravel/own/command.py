@@ -36,13 +36,7 @@ from unravel.studies.single_deletion.settings import Deletions
 from unravel.training import devices
 
 Section = TypeVar("Section", bound=config.Settings)
-# The studies by their key, with the study that draws them and the name of the figure's file.
-FIGURES = {
-    "deletions": ("single_deletion", "figure-3"),
-    "random_deletions": ("random_deletion", "figure-5a"),
-    "reorderings": ("reordering", "figure-5b"),
-    "gradients": ("path_gradients", "figure-6"),
-}
+OFFERED = {key: study for key, study in MEASURED.items() if study.measurement and study.measurement.lesions}
 
 
 def main() -> None:
@@ -142,7 +136,7 @@ def parse() -> argparse.Namespace:
         "outputs are taken to be the classes sorted by name",
     )
     add("--image-size", type=int, help="resize the images of a folder or archive to this many pixels a side")
-    add("--study", nargs="+", choices=FIGURES, help="which lesions (all)")
+    add("--study", nargs="+", choices=OFFERED, help="which lesions (all)")
     add("--most", type=int, help="lesions made at once: from 1 to this many (20, or as many as there are blocks)")
     add("--draws", type=int, help="random choices for each number of lesions (100)")
     add("--samples", type=int, help=f"random paths of each length, for Figure 6 ({measuring.SAMPLES})")
@@ -227,7 +221,7 @@ def settings_of(arguments: argparse.Namespace, network: Network, images: Images)
             print(f"{key}: left out, as {reason}")
     elif wrong := [key for key in arguments.study if key in left_out]:
         raise InputError(f"--study {wrong[0]}: {left_out[wrong[0]]}; take another network, or drop it")
-    return {key: made[key]() for key in arguments.study or [key for key in FIGURES if key not in left_out]}
+    return {key: made[key]() for key in arguments.study or [key for key in OFFERED if key not in left_out]}
 
 
 def dataset_from(arguments: argparse.Namespace) -> config.Folder | config.Arrays | None:
@@ -254,26 +248,40 @@ def bar(key: str, items: Iterable[Any], total: int) -> Iterable[Any]:
 
 def files_of(key: str) -> list[str]:
     """The files that a study's results are written to."""
-    measurement = MEASURED[key].measurement
+    measurement = OFFERED[key].measurement
     assert measurement is not None
-    endings = [f"{key}.{ending}.csv" if ending else f"{key}.csv" for ending in measurement.tables]
-    return [*endings, *(f"{FIGURES[key][1]}{suffix}" for suffix in style.SUFFIXES)]
+    figure = Path(figure_of(key))
+    return [
+        *(table_of(key, ending) for ending in measurement.tables),
+        *(str(figure.with_suffix(suffix)) for suffix in style.SUFFIXES),
+    ]
+
+
+def table_of(key: str, ending: str) -> str:
+    """The file of one of a study's tables."""
+    return f"{key}.{ending}.csv" if ending else f"{key}.csv"
+
+
+def figure_of(key: str) -> str:
+    """The file of a study's figure."""
+    figure = OFFERED[key].figure
+    assert figure is not None
+    return f"figure-{figure.number}.svg"
 
 
 def write(output: Path, key: str, made: Tables) -> None:
     """Write a study's tables, and draw its figure."""
     for ending, table in made.items():
-        tables.write(output / (f"{key}.{ending}.csv" if ending else f"{key}.csv"), table)
+        tables.write(output / table_of(key, ending), table)
     files: Mapping[str, pd.DataFrame] = {f"{key}.csv": made[""]} if "" in made else {}
     if key == "gradients":
         files = drawing.gradient_files(measuring.path_gradients(made))
-    study, name = FIGURES[key]
-    style.save(lambda: drawing.drawn(study, files), output / f"{name}.svg")
+    style.save(lambda: drawing.drawn(OFFERED[key].name, files), output / figure_of(key))
 
 
 def summary(output: Path, key: str, made: Tables) -> str:
     """One line on a study's results; the first row of a table of errors is the intact network."""
-    figure = output / f"{FIGURES[key][1]}.svg"
+    figure = output / figure_of(key)
     if key == "gradients":
         exact = made["exact"]
         error, lengths = exact.full_error.max(), int(exact.length.max())
