@@ -31,7 +31,10 @@ def test_conda_environments_pin_what_the_lock_pins(path):
 
 def test_the_conda_environment_holds_every_declared_dependency():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    declared = project["dependencies"] + project["optional-dependencies"]["dev"]
+    declared = [
+        *project["dependencies"],
+        *(name for extra in project["optional-dependencies"].values() for name in extra),
+    ]
     names = {re.split(r"[=<>]", requirement)[0].lower() for requirement in declared}
     assert set(conda_pins(ROOT / "environment.yml")) == names
 

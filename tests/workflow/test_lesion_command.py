@@ -2,9 +2,11 @@
 
 import csv
 import json
+import shutil
 import sys
 
 import numpy as np
+import own_models
 import pytest
 import timm
 import torch
@@ -15,11 +17,11 @@ from data_helpers import encoded, noise, write_tar
 from safetensors.torch import save_file
 from torchvision import models
 
-import lesion
 import measure
 from unravel.config import Digits
 from unravel.data.preparation import load_split, prepare, read_manifest
 from unravel.files import run_command_line
+from unravel.own import command as lesion
 from unravel.training import checkpoints
 
 CLASSES = ("cat", "dog", "owl")
@@ -27,7 +29,7 @@ EXPERIMENTS = ("deletions", "random_deletions", "reorderings")
 
 
 def call(monkeypatch, main, *arguments):
-    """Run a script's command line in this process."""
+    """Run a command line in this process."""
     monkeypatch.setattr(sys, "argv", [main.__module__, *map(str, arguments)])
     run_command_line(main)
 
@@ -46,12 +48,11 @@ def refusal(run, tmp_path):
 
     def refusal(*arguments, experiment="deletions"):
         with pytest.raises(SystemExit) as refused:
-            run(*arguments, "--experiment", experiment, "--output", tmp_path / "out.csv")
+            run(*arguments, "--study", experiment, "--output", tmp_path / "out")
         line = str(refused.value)
         assert line.startswith("error: ")
         assert "\n" not in line
-        assert not (tmp_path / "out.csv").exists()
-        assert not (tmp_path / "out.record.json").exists()
+        assert not [*(tmp_path / "out").glob("*.*")]
         return line.removeprefix("error: ")
 
     return refusal
@@ -113,9 +114,10 @@ def test_a_checkpoint_gives_the_bytes_of_the_pipeline_s_table(
         "--outputs", tmp_path / "pipeline.csv", "--record", tmp_path / "pipeline.json",
     )  # fmt: skip
     most = () if experiment == "deletions" else ("--most", 3, "--draws", 4)
-    run(checkpoint, "--data", digits, "--experiment", experiment, *most, "--output", tmp_path / "own.csv")
-    assert (tmp_path / "own.csv").read_bytes() == (tmp_path / "pipeline.csv").read_bytes()
-    assert len(read_table(tmp_path / "own.csv")) == (6 if experiment == "deletions" else 13)
+    run(checkpoint, "--data", digits, "--study", experiment, *most, "--output", tmp_path / "own")
+    table = tmp_path / "own" / f"{experiment}.csv"
+    assert table.read_bytes() == (tmp_path / "pipeline.csv").read_bytes()
+    assert len(read_table(table)) == (6 if experiment == "deletions" else 13)
 
 
 @torch.inference_mode()
@@ -142,7 +144,7 @@ def make(create, model, seed):
 def test_a_network_by_name_errs_where_the_library_says_it_does(
     name, create, mean, std, run, pictures, tmp_path, capsys
 ):
-    output, counts = tmp_path / "out.csv", set()
+    output, counts = tmp_path / "out", set()
     for seed in (1, 2, 3):
         run(
             name,
@@ -152,13 +154,13 @@ def test_a_network_by_name_errs_where_the_library_says_it_does(
             seed,
             "--data",
             pictures,
-            "--experiment",
+            "--study",
             "deletions",
             "--output",
             output,
         )
-        rows = read_table(output)
-        manifest = tmp_path / "out.data" / "manifest.json"
+        rows = read_table(output / "deletions.csv")
+        manifest = output / "data" / "manifest.json"
         network = make(create, name.partition(":")[2], seed)
         assert int(rows[0]["wrong_images"]) == wrong_by_library(network, manifest, mean, std)
         counts.add(rows[0]["wrong_images"])
@@ -166,22 +168,24 @@ def test_a_network_by_name_errs_where_the_library_says_it_does(
     assert [row["deleted_position"] for row in rows] == [str(position) for position in range(9)]
     assert [row["deleted_position"] for row in rows if row["downsampling"] == "True"] == ["3", "5", "7"]
     assert len(counts) > 1  # the seeds differ, so that a mix-up would show
-    assert f"{output}: {name}, 18 test images, " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"{name}: 8 residual blocks, from " in said
+    assert f"{output}/figure-3.svg: 18 test images, " in said
 
 
 def test_mean_and_std_can_be_given(run, pictures, tmp_path):
-    output, weights = tmp_path / "out.csv", tmp_path / "mine.safetensors"
+    output, weights = tmp_path / "out", tmp_path / "mine.safetensors"
     network = make(models.get_model, "resnet18", 1)
     save_file(network.state_dict(), weights)
     found = []
     for shift in (0.0, 0.7):
         mean, std = (shift, 0.2, 0.3), (0.1, 0.2, 0.05)
         run(
-            "torchvision:resnet18", "--weights", weights, "--data", pictures, "--experiment", "random_deletions",
+            "torchvision:resnet18", "--weights", weights, "--data", pictures, "--study", "random_deletions",
             "--most", 2, "--draws", 2, "--mean", *mean, "--std", *std, "--output", output,
         )  # fmt: skip
-        rows = read_table(output)
-        assert int(rows[0]["wrong_images"]) == wrong_by_library(network, tmp_path / "out.data/manifest.json", mean, std)
+        rows = read_table(output / "random_deletions.csv")
+        assert int(rows[0]["wrong_images"]) == wrong_by_library(network, output / "data/manifest.json", mean, std)
         found.append([row["wrong_images"] for row in rows])
     assert found[0] != found[1]
 
@@ -193,30 +197,31 @@ def test_a_checkpoint_of_a_training_script_gives_the_table_of_its_weights(run, p
     save_file(network.state_dict(), tmp_path / "mine.safetensors")
     tables = []
     for weights in ("checkpoint.pth.tar", "mine.safetensors"):
-        output = tmp_path / f"{weights}.csv"
+        output = tmp_path / f"{weights}.out"
         run(
-            "torchvision:resnet18", "--weights", tmp_path / weights, "--data", pictures, "--experiment", "deletions",
+            "torchvision:resnet18", "--weights", tmp_path / weights, "--data", pictures, "--study", "deletions",
             "--output", output,
         )  # fmt: skip
-        tables.append(output.read_bytes())
+        tables.append((output / "deletions.csv").read_bytes())
     assert tables[0] == tables[1]
-    manifest = tmp_path / "checkpoint.pth.tar.data" / "manifest.json"
+    manifest = output / "data" / "manifest.json"
     wrong = wrong_by_library(network, manifest, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-    assert int(read_table(tmp_path / "checkpoint.pth.tar.csv")[0]["wrong_images"]) == wrong
+    assert int(read_table(output / "deletions.csv")[0]["wrong_images"]) == wrong
 
 
 def test_the_record_names_all_that_decided_the_table(run, pictures, tmp_path):
-    output = tmp_path / "out.csv"
+    output = tmp_path / "out"
     run(
-        "torchvision:resnet18", "--weights", "random", "--data", pictures, "--image-size", 8, "--experiment",
+        "torchvision:resnet18", "--weights", "random", "--data", pictures, "--image-size", 8, "--study",
         "reorderings", "--most", 1, "--draws", 2, "--batch-size", 5, "--precision", "bf16", "--output", output,
     )  # fmt: skip
-    record = json.loads((tmp_path / "out.record.json").read_text())
-    manifest = read_manifest(tmp_path / "out.data" / "manifest.json")
+    record = json.loads((output / "lesions.record.json").read_text())
+    manifest = read_manifest(output / "data" / "manifest.json")
     assert manifest.image_shape == (8, 8, 3)
     assert record["settings"] == {
         "network": "torchvision:resnet18",
         "weights": "random",
+        "blocks": None,
         "data": manifest.identity,
         "mean": [0.485, 0.456, 0.406],
         "std": [0.229, 0.224, 0.225],
@@ -224,8 +229,8 @@ def test_the_record_names_all_that_decided_the_table(run, pictures, tmp_path):
         "evaluation": {"batch_size": 5, "precision": "bf16"},
         "reorderings": {"most": 1, "draws": 2},
     }
-    assert list(record["inputs"]) == [str(tmp_path / "out.data" / "manifest.json")]
-    assert list(record["outputs"]) == [str(output)]
+    assert list(record["inputs"]) == [str(output / "data" / "manifest.json")]
+    assert list(record["outputs"])[:2] == [str(output / "reorderings.csv"), str(output / "figure-5b.svg")]
     assert record["environment"]["versions"]["timm"] == timm.__version__
 
 
@@ -233,8 +238,8 @@ def test_two_npz_files_are_data_too(run, tmp_path):
     for name in ("train", "test"):
         np.savez(tmp_path / f"{name}.npz", images=noise(6, 8, 8, 3), labels=np.arange(6) % 3)
     data = ("--data", tmp_path / "train.npz", tmp_path / "test.npz")
-    run("timm:resnetv2_18", "--weights", "random", *data, "--experiment", "deletions", "--output", tmp_path / "out.csv")
-    assert {row["test_images"] for row in read_table(tmp_path / "out.csv")} == {"6"}
+    run("timm:resnetv2_18", "--weights", "random", *data, "--study", "deletions", "--output", tmp_path / "out")
+    assert {row["test_images"] for row in read_table(tmp_path / "out" / "deletions.csv")} == {"6"}
 
 
 RANDOM = ("torchvision:resnet18", "--weights", "random")
@@ -243,7 +248,7 @@ RANDOM = ("torchvision:resnet18", "--weights", "random")
 def test_what_is_asked_wrongly_is_told_before_data_is_read(refusal, tmp_path):
     data = ("--data", tmp_path / "nowhere")
     assert refusal("torchvision:resnet51", *data).startswith("torchvision:resnet51: this library has no network of ")
-    assert refusal("timm:resnet50", *data).startswith("timm:resnet50: cannot be taken apart into residual blocks")
+    assert refusal("timm:resnet51", *data).startswith("timm:resnet51: this library has no network of that name")
     assert refusal("torchvision:resnet18", *data) == (
         "torchvision:resnet18: which weights? Add --weights pretrained, --weights random or --weights FILE"
     )
@@ -288,7 +293,7 @@ def test_data_that_does_not_fit_the_network_is_refused(refusal, own_checkpoint, 
         "and 3 classes; choose data of that kind"
     )
     assert refusal(checkpoint, "--data", digits, "--weights", "random") == (
-        f"{checkpoint}: a checkpoint has its own weights; drop --weights"
+        f"{checkpoint}: a checkpoint has its own weights and blocks; drop --weights and --blocks"
     )
 
 
@@ -304,8 +309,8 @@ def test_other_data_than_the_checkpoint_s_needs_the_statistics_of_its_training(
         f"{checkpoint}: was trained on other data; to have images normalised as"
     )
     statistics = ("--mean", *read_manifest(digits).mean, "--std", *read_manifest(digits).std)
-    run(checkpoint, *data, *statistics, "--experiment", "deletions", "--output", tmp_path / "out.csv")
-    assert len(read_table(tmp_path / "out.csv")) == 6
+    run(checkpoint, *data, *statistics, "--study", "deletions", "--output", tmp_path / "out")
+    assert len(read_table(tmp_path / "out" / "deletions.csv")) == 6
 
 
 def test_statistics_of_the_wrong_size_are_refused(refusal, pictures):
@@ -320,16 +325,93 @@ def test_lesions_that_the_network_is_too_small_for_are_refused(refusal, own_chec
     assert line == "random_deletions.most is 9, but the network has only 8 blocks; lower it"
     short = RESNET.model_copy(update={"blocks_per_stage": (1, 1, 1)})
     line = refusal(own_checkpoint(digits, short), "--data", digits, "--most", 1, experiment="reorderings")
-    assert line == "reorderings: no two blocks of the network have equal shape; take one with more blocks in a stage"
-
-
-def test_a_checkpoint_that_is_none_is_refused(refusal, digits, tmp_path):
-    saved = tmp_path / "mine.pth"
-    torch.save({"weight": torch.zeros(1)}, saved)
-    assert refusal(saved, "--data", digits) == (
-        f"{saved}: not a checkpoint of scripts/train.py, which are safetensors; for weights that torch.save wrote, "
-        f"name their network: torchvision:<name> or timm:<name>, and --weights {saved}"
+    assert line == (
+        "--study reorderings: no two neighbouring blocks have equal shape; take another network, or drop it"
     )
-    path = tmp_path / "foreign.safetensors"
-    save_file({"weight": torch.zeros(1)}, path)
-    assert refusal(path, "--data", digits).startswith(f"{path}: not a checkpoint of this project")
+
+
+def test_a_file_of_the_user_s_is_never_called_damaged(refusal, digits, tmp_path):
+    """Weights without their network, a text, an empty file: each gets told what to give, none is to be deleted."""
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "mine.pth")
+    save_file({"weight": torch.zeros(1)}, tmp_path / "mine.safetensors")
+    (tmp_path / "notes.safetensors").write_text("no weights")
+    (tmp_path / "empty.pt").touch()
+    for name in ("mine.pth", "mine.safetensors", "notes.safetensors", "empty.pt"):
+        path = tmp_path / name
+        line = refusal(path, "--data", digits)
+        assert line == (
+            f"{path}: is no checkpoint of scripts/train.py; if these are weights, name their network too: lesion "
+            f"my_model.py:NAME --weights {path}, or torchvision:NAME or timm:NAME"
+        )
+        if name != "mine.safetensors":
+            line = refusal("torchvision:resnet18", "--weights", path, "--data", digits)
+        assert not any(word in line for word in ("damaged", "delete", "train again"))
+
+
+@pytest.fixture
+def own_file(tmp_path):
+    """A Python file with a model of a user's own and a loader."""
+    shutil.copy(own_models.__file__, tmp_path / "own_models.py")
+    (tmp_path / "mine.py").write_text(
+        "import torch\n"
+        "from own_models import Highway, PlainResNet\n\n"
+        "def net():\n    torch.manual_seed(3)\n    return PlainResNet()\n\n"
+        "def loader():\n"
+        "    torch.manual_seed(4)\n"
+        "    return [(torch.randn(9, 3, 8, 8), torch.randint(5, (9,))) for _ in range(2)]\n\n"
+        "def needs(width):\n    return PlainResNet()\n\n"
+        "number = 3\n"
+    )
+    return tmp_path / "mine.py"
+
+
+def test_a_file_s_own_model_gives_all_tables_and_figures_of_its_weights(run, own_file, tmp_path):
+    torch.manual_seed(8)
+    model = own_models.PlainResNet().eval()
+    parallel = {f"module.{name}": tensor for name, tensor in model.state_dict().items()}
+    torch.save({"epoch": 1, "model": parallel}, tmp_path / "mine.pt")
+    run(
+        f"{own_file}:net", "--blocks", "layers.*", "--weights", tmp_path / "mine.pt", "--data", f"{own_file}:loader",
+        "--draws", 2, "--samples", 2, "--output", tmp_path / "out",
+    )  # fmt: skip
+    torch.manual_seed(4)
+    batches = [(torch.randn(9, 3, 8, 8), torch.randint(5, (9,))) for _ in range(2)]
+    expected = []
+    with torch.no_grad():
+        for off in (None, 0, 1, 2):
+            for place, layer in enumerate(model.layers):
+                layer.switch = 0.0 if place == off else 1.0
+            expected.append(sum(int((model(x).argmax(1) != y).sum()) for x, y in batches))
+    rows = read_table(tmp_path / "out" / "deletions.csv")
+    assert [int(row["wrong_images"]) for row in rows] == expected
+    assert len(set(expected)) > 1
+    exact = read_table(tmp_path / "out" / "gradients.exact.csv")
+    assert [row["length"] for row in exact if row["batch_norm"] == "train"] == ["0", "1", "2", "3"]
+    assert max(float(row["full_error"]) for row in exact) < 1e-4
+    for figure in ("3", "5a", "5b", "6"):
+        assert "</svg>" in (tmp_path / "out" / f"figure-{figure}.svg").read_text()
+
+
+def test_the_list_says_what_can_be_named(run, own_file, capsys):
+    run(f"{own_file}:net", "--list")
+    said = f"{own_file}:net adds a branch to a skip connection in:\n  --blocks 'layers.*'  3 residual blocks\n"
+    assert capsys.readouterr().out == said
+    run("timm:resnet18", "--list", "--image-size", 32)
+    assert "--blocks 'layer*.*'  8 residual blocks" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nothing", "has no 'nothing'; it has Highway, PlainResNet, net, loader, needs"),
+        ("number", "number: is int, expected a torch.nn.Module, or what makes one"),
+        (
+            "needs",
+            "needs: cannot be called without arguments (needs() missing 1 required positional argument: 'width')",
+        ),
+        ("Highway", "Highway: its forward fails on images of 3x8x8 (RuntimeError: mat1 and mat2 shapes cannot"),
+    ],
+)
+def test_a_file_s_model_that_cannot_be_is_refused(refusal, own_file, name, said):
+    line = refusal(f"{own_file}:{name}", "--data", f"{own_file}:loader")
+    assert said in line

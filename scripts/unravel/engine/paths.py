@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from unravel.engine import progress
 from unravel.files import InputError
 from unravel.networks import Block, Network
 
@@ -148,7 +149,7 @@ def _followed(tape: Tape, passes: Tensor) -> Tensor:
     """Log norms of paths given as which residual branches (paths, block) they pass."""
     group = torch.zeros(len(passes), dtype=torch.long, device=passes.device)  # which vector each path shares
     held = Scaled(tape.top[None], tape.top.new_zeros(1))
-    for place in reversed(range(len(tape.blocks))):
+    for place in progress.steps(reversed(range(len(tape.blocks))), len(tape.blocks)):
         x, residual, skip, added, output = tape.blocks[place]
         here = len(held.vectors)
         parted, group = torch.unique(here * passes[:, place] + group, return_inverse=True)
@@ -176,7 +177,7 @@ def exact_by_length(tape: Tape) -> Scaled:
     block i on either skips block i or passes its branch. n(n+1)/2 residual products give every length at once.
     """
     held = rescaled(tape.top[None].clone(), tape.top.new_zeros(1))
-    for x, residual, skip, added, output in reversed(tape.blocks):
+    for x, residual, skip, added, output in progress.steps(reversed(tape.blocks), len(tape.blocks)):
         vectors = pull_back(output, added, held.vectors)
         skipped, passed = pull_back(skip, x, vectors), pull_back(residual, x, vectors)
         held = _add_shifted(skipped, passed, held.log_norm)

@@ -1,5 +1,6 @@
 """Sweeps: a set of wirings of a trained network becomes a table of test errors."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from unravel.config import Evaluation, NetworkSettings, Training
 from unravel.data.batches import AnySplit
+from unravel.engine import progress
 from unravel.engine.wiring import evaluate
 from unravel.files import InputError
 from unravel.networks import Network, Wiring, for_inference
@@ -71,7 +73,8 @@ def sweep(
     split = images.split("test")
     clock = time.perf_counter()
     fast = for_inference(network, images.evaluation.precision, split.labels.device)
-    batches = batches_of(split, tested(len(split.labels)), images.evaluation.batch_size)
+    n_images, size = tested(len(split.labels)), images.evaluation.batch_size
+    batches = progress.steps(batches_of(split, n_images, size), math.ceil(n_images / size))
     done = evaluate(fast, wirings, batches)
     seconds = time.perf_counter() - clock
     errors = {"wrong_images": done.wrong, "test_images": done.images, "error_percent": done.error_percent}

@@ -29,6 +29,7 @@ PACKAGES = (
     "scikit-learn",
     "pillow",
     "timm",
+    "unravel-resnets",  # where this library is installed
 )
 # Code that decides no result.
 UNDECIDING = (
@@ -41,6 +42,7 @@ UNDECIDING = (
 STUDIES = "scripts/unravel/studies/"
 PARTS_OF_STUDIES = ("/measure.py", "/figure.py", "/values.py")  # those that a job uses of a study
 REPOSITORY = Path(__file__).resolve().parents[3]
+LOCK = REPOSITORY / "requirements.lock"  # which only a checkout has: installed, the library's version says what it is
 
 
 @contextmanager
@@ -113,7 +115,7 @@ def code_version() -> dict[str, Any]:
             return None
         return done.stdout.strip()
 
-    commit = git("rev-parse", "HEAD")
+    commit = git("rev-parse", "HEAD") if LOCK.is_file() else None  # an environment may lie in another's repository
     return {
         "commit": commit,
         "dirty": commit is not None
@@ -150,7 +152,7 @@ def environment() -> dict[str, Any]:
             versions[package] = version(package)
         except PackageNotFoundError:  # an environment for figures has no torch
             continue
-    return {"versions": versions, "lock_sha256": sha256(REPOSITORY / "requirements.lock")}
+    return {"versions": versions, "lock_sha256": sha256(LOCK) if LOCK.is_file() else None}
 
 
 def hardware() -> dict[str, Any]:

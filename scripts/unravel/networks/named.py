@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from unravel.files import InputError, regular
-from unravel.networks.adapters import adapt, cannot_be_taken_apart
+from unravel.networks.adapters import adapt
 from unravel.networks.base import Network, misfit
 
 PRETRAINED, RANDOM = "pretrained", "random"
@@ -39,8 +39,8 @@ class Named:
     build: Callable[[int], nn.Module]  # classes -> randomly initialised
     download: Callable[[], nn.Module]  # with the library's own weights
 
-    def load(self, weights: str, image_shape: tuple[int, int, int], classes: int, seed: int) -> Network:
-        """The network for images of `image_shape` (height, width, channel), in eval mode.
+    def model(self, weights: str, image_shape: tuple[int, int, int], classes: int, seed: int) -> nn.Module:
+        """The library's network for images of `image_shape` (height, width, channel), in eval mode.
 
         weights: "pretrained" (the library's own, downloaded by it), "random" (initialised from `seed`), or a file.
         Raises InputError if the images or the weights do not fit, or the weights cannot be had.
@@ -56,7 +56,7 @@ class Named:
                     f"{self.name}: its pretrained weights are for {self.pretrained_classes} classes, the data has "
                     f"{classes}; give weights for them in a file"
                 )
-            return adapt(self.pretrained().eval(), self.name)
+            return self.pretrained().eval()
         with torch.random.fork_rng(devices=[]):  # the libraries draw from torch's global generator
             torch.manual_seed(seed)
             network = self.build(classes)
@@ -65,7 +65,11 @@ class Named:
             if wrong := misfit(tensors, network.state_dict()):
                 raise InputError(f"{weights}: does not fit {self.name} with {classes} classes: {wrong}")
             network.load_state_dict(tensors)
-        return adapt(network.eval(), self.name)
+        return network.eval()
+
+    def load(self, weights: str, image_shape: tuple[int, int, int], classes: int, seed: int) -> Network:
+        """The same in parts, its batch normalisations ready to be folded, as the pipeline takes it."""
+        return adapt(self.model(weights, image_shape, classes, seed), self.name)
 
     def take_apart(self, classes: int) -> Network:
         """The network as the library initialises it, without taking from torch's own random numbers."""
@@ -88,10 +92,7 @@ class Named:
 
 
 def find(name: str) -> Named:
-    """Look a network up by `torchvision:<name>` or `timm:<name>`.
-
-    Raises InputError if there is none of that name, or it is of a family that cannot be taken apart.
-    """
+    """Look a network up by `torchvision:<name>` or `timm:<name>`. Raises InputError if there is none of that name."""
     library, _, model = name.partition(":")
     match library:
         case "torchvision":
@@ -106,8 +107,8 @@ def _torchvision(name: str, model: str) -> Named:
 
     _require_known(name, model, models.list_models())
     builder = models.get_model_builder(model)
-    if builder.__module__ != "torchvision.models.resnet":
-        raise cannot_be_taken_apart(name, f"it is one of {builder.__module__}")
+    if builder.__module__.count(".") > 2:  # torchvision.models.detection.*, segmentation, video, quantization
+        raise InputError(f"{name}: is one of {builder.__module__}, expected a network that classifies images")
     weights = models.get_model_weights(builder).DEFAULT
     preset = weights.transforms()
 
@@ -127,12 +128,12 @@ def _torchvision(name: str, model: str) -> Named:
 
 
 def _timm(name: str, model: str) -> Named:
-    import timm  # here, so that only who names one of its networks waits for it
+    try:
+        import timm  # here, so that only who names one of its networks waits for it
+    except ImportError as error:
+        raise InputError(f"{name}: timm is not installed here; install it: pip install timm") from error
 
     _require_known(name, model.partition(".")[0], timm.list_models())
-    module = timm.model_entrypoint(model).__module__
-    if module != "timm.models.resnetv2":
-        raise cannot_be_taken_apart(name, f"it is one of {module}")
     try:
         pretrained: Any = timm.get_pretrained_cfg(model)
     except RuntimeError as error:
@@ -182,7 +183,9 @@ def _read_saved(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # on foreign bytes torch raises almost anything
         unsafe = re.search(r"GLOBAL (\S+)", str(error))
         reason = (
-            f"it holds {unsafe[1]}, which could run code" if unsafe else "it is damaged, or torch.save did not write it"
+            f"it holds {unsafe[1]}, which could run code"
+            if unsafe
+            else "torch.save did not write it, or not all of it is there"
         )
         raise InputError(f"{path}: cannot be read by torch.load(weights_only=True): {reason}; {SAVE}") from error
     if isinstance(content, dict):

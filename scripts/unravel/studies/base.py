@@ -102,7 +102,7 @@ class Measurement:
     `measure` without a trained network. They are nested as in the config.
     message: what Snakemake's plan says.
     first_seed: of each trained network, that of the first seed alone is measured.
-    lesions: scripts/lesion.py offers it for networks of a user's own.
+    lesions: the command `lesion` makes it of networks of a user's own, and draws it.
     random_key: the number that its random draws are keyed by; not given, it follows from the study's name.
     unit: the column that numbers what its rows were drawn as, such as "draw", which a bootstrap draws again; "" where
     each row is an error over test images. intact: the column that is 0 in the rows of the intact network, which belong

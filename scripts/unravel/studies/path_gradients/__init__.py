@@ -55,6 +55,7 @@ STUDY = Study(
             lambda config, size: _multiply_adds(config.section("gradients"), size),
             backward_images=lambda config: config.section("gradients").batch_size,
         ),
+        lesions=True,
         random_key=9,
         unit="batch",
     ),

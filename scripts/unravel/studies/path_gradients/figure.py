@@ -18,26 +18,30 @@ from unravel.tables import number, whole
 UNTRAINED = style.Mark(style.GREY, "", "--")
 EXACT_SUM, PROJECTION = style.Mark("#000000", "", "-"), style.Mark("#A85430", "", (0, (4, 1.5)))
 BAND = "lowest and highest batch"
+_UNTRAINED = SAMPLED.only("network", "seed", "batch", "length", "log10_norm")
 _SAMPLED = SAMPLED.only("network", "seed", "batch_norm", "batch", "length", "log10_norm")
 
 
 def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
-    """Draw measurements of one network: sampled and exact gradients, those of its untrained copies, and path counts."""
+    """Draw measurements of one network: sampled and exact gradients, path counts, and those of its untrained copies.
+
+    Without the last, which a network of a user's own does not have, there is no control to draw.
+    """
     sampled = tables.read([path for path in inputs if path.name.endswith(".sampled.csv")], _SAMPLED)
     exact = tables.read([path for path in inputs if path.name.endswith(".exact.csv")], EXACT.columns)
     counts = tables.read(
         [path for path in inputs if path.parent.name == "paths"],
         {"deleted_blocks": whole(), "length": whole(), "paths": number(1)},
     )
-    untrained = tables.read(
-        [path for path in inputs if path.parent.name == "untrained_gradients"],
-        SAMPLED.only("network", "seed", "batch", "length", "log10_norm"),
-    )
+    controls = [path for path in inputs if path.parent.name == "untrained_gradients"]
+    untrained = tables.read(controls, _UNTRAINED) if controls else None
     paths = counts[counts.deleted_blocks == 0].set_index("length").paths.astype(float)
     table = by_length(sampled, exact, paths).merge(spread(sampled, exact, paths), on=["batch_norm", "length"])
     shown = table[table.batch_norm == "train"].set_index("length")
-    control = pd.DataFrame([decay(rows) for _, rows in untrained.groupby("seed")], columns=DECAY).mean()
-    values = summary(table, sampled, exact, paths) | {"untrained": control.to_dict()}
+    values = summary(table, sampled, exact, paths)
+    if untrained is not None:
+        control = pd.DataFrame([decay(rows) for _, rows in untrained.groupby("seed")], columns=DECAY).mean()
+        values["untrained"] = control.to_dict()
     mark = style.marks(sampled.network)[sampled.network.iloc[0]]
     with style.side_by_side(3, height=3.2) as (figure, panels):
         panels[0].bar(shown.index, shown.share_of_paths, color=style.GREY, width=0.8, label="all paths, counted")
@@ -53,8 +57,10 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
         return style.Drawing(figure, table, values)
 
 
-def _draw_norms(panel: Axes, shown: pd.DataFrame, untrained: pd.DataFrame, mark: style.Mark) -> None:
-    _draw_line(panel, shown, "log10_mean_norm", mark, "one path, trained")
+def _draw_norms(panel: Axes, shown: pd.DataFrame, untrained: pd.DataFrame | None, mark: style.Mark) -> None:
+    _draw_line(panel, shown, "log10_mean_norm", mark, "one path" if untrained is None else "one path, trained")
+    if untrained is None:
+        return
     before = pd.concat(mean_norms(rows) for _, rows in untrained.groupby(["seed", "batch"])).groupby("length")
     control = pd.DataFrame({"mean": mean_norms(untrained), "mean_low": before.min(), "mean_high": before.max()})
     _draw_line(panel, control, "mean", UNTRAINED, "one path, untrained")
