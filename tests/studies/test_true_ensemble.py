@@ -125,7 +125,8 @@ def test_members_are_trained_as_the_networks_of_a_run_are(make_network, make_spl
     images = replace(make_images(train=train, test=test), training=RECIPE.model_copy(update={"epochs": 5}))
     network = make_network(made_of((2, 2)), dtype=torch.float32)
     members = ensemble(network, images, TrueEnsemble(members=2, epochs=1), random_generator(9))
-    seeds = torch.randint(2**31, (2,), generator=random_generator(9)).tolist()
+    drawing = random_generator(9)
+    seeds = [int(torch.randint(2**31, (1,), generator=drawing)) for _ in range(2)]
     for seed, member in zip(seeds, members, strict=True):
         alone = build(made_of(SHALLOW), (8, 8, 3), 4)
         initialise(alone, random_generator(seed, 0))

@@ -146,7 +146,7 @@ def test_both_networks_are_trained_by_the_recipe_with_as_many_branches(
         asked_for.append((network, seed, own))
         return network
 
-    monkeypatch.setattr(measuring.beside, "trained", note)
+    monkeypatch.setattr(measuring.anew, "trained", note)
     images = replace(make_images(train=make_split(n=4)), training=RECIPE)
     settings = SMALL.model_copy(update={"layers": 2, "epochs": 3, "learning_rate": 0.07})
     whole = make_network(ResNet(architecture="resnet", blocks_per_stage=(3, 3), channels=(4, 6)))
@@ -165,7 +165,7 @@ def test_a_recipe_of_its_own_is_that_of_the_run_but_for_what_differs(
     make_network, make_split, make_images, monkeypatch
 ):
     recipes = []
-    monkeypatch.setattr(measuring.beside.loop, "train", lambda *given, **_: recipes.append(given[3]))
+    monkeypatch.setattr(measuring.anew.loop, "train", lambda *given, **_: recipes.append(given[3]))
     images = replace(make_images(train=make_split(n=4), test=make_split(n=4)), training=RECIPE)
     network = measuring.anew.trained(make_network(SIX), images, 1, epochs=None, learning_rate=0.07)
     assert recipes == [RECIPE.model_copy(update={"learning_rate": 0.07})]

@@ -15,6 +15,11 @@ from unravel.training import loop
 from unravel.training.states import Epoch, Saving
 
 
+def drawn_seed(generator: torch.Generator) -> int:
+    """A seed for a training beside others."""
+    return int(torch.randint(2**31, (1,), generator=generator))
+
+
 def build_anew(settings: ResNet, images: Images, generator: torch.Generator) -> Network:
     """A network with random weights for these images, where they are. Raises InputError as `build` does."""
     split = images.split("train")
@@ -28,14 +33,13 @@ def train_anew(
     network: Network,
     images: Images,
     recipe: Training,
-    generator: torch.Generator,
+    seed: int,
     before_step: Callable[[], None] = lambda: None,
 ) -> list[Epoch]:
-    """Train a network in place with all blocks on every batch, in an order of images of its own; its history.
+    """Train a network in place with all blocks on every batch, in the order of images of a seed; its history.
 
     `before_step` is called before every step. Raises InputError as a run's training does.
     """
-    seed = int(torch.randint(2**31, (1,), generator=generator))
     with TemporaryDirectory() as folder:
         never = Saving(Path(folder, "state.safetensors"), every=recipe.epochs, fingerprint={})
         return loop.train(
@@ -71,5 +75,5 @@ def trained(network: Network, images: Images, seed: int, **own: float | None) ->
     assert isinstance(images.training, Training)
     recipe = images.training.model_copy(update={key: value for key, value in own.items() if value is not None})
     fresh = untrained(network, random_generator(seed, 0)).requires_grad_(True)
-    train_anew(fresh, images, recipe, random_generator(seed, 1))
+    train_anew(fresh, images, recipe, seed)
     return fresh.eval()

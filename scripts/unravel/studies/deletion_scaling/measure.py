@@ -12,7 +12,7 @@ from unravel.engine.sweeps import Facts, Images, Tables, batches_of, sweep
 from unravel.engine.wiring import delete
 from unravel.networks import Block, Network
 from unravel.studies.deletion_scaling.settings import DeletionScaling
-from unravel.training.anew import build_anew, train_anew
+from unravel.training.anew import build_anew, drawn_seed, train_anew
 
 
 def measure(
@@ -57,7 +57,7 @@ def networks(
         channels = tuple(max(1, round(width * number)) for number in images.network.channels)
         shape = {"blocks_per_stage": (blocks,) * len(channels), "channels": channels}
         other = build_anew(images.network.model_copy(update=shape), images, generator)
-        train_anew(other, images, images.training, generator)
+        train_anew(other, images, images.training, drawn_seed(generator))
         yield other.eval(), width
 
 

@@ -14,7 +14,7 @@ from unravel.engine.sweeps import Facts, Images, Tables
 from unravel.files import InputError
 from unravel.networks import Network
 from unravel.studies.paths_in_training.settings import PathsInTraining
-from unravel.training.anew import build_anew, train_anew
+from unravel.training.anew import build_anew, drawn_seed, train_anew
 from unravel.training.loop import steps_per_epoch
 
 
@@ -46,7 +46,7 @@ def measure(
             lengths, gains = by_length_and_block(fresh, inputs, labels)
             found.append((lengths.assign(**here), gains.assign(**here)))
 
-    history = train_anew(fresh, images, recipe, generator, before_step=look)
+    history = train_anew(fresh, images, recipe, drawn_seed(generator), before_step=look)
     look()  # after the last step
     lengths, gains = (pd.concat(tables, ignore_index=True) for tables in zip(*found, strict=True))
     lengths["end_error_percent"] = history[-1].test_error_percent

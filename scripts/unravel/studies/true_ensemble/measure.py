@@ -50,7 +50,7 @@ def measure(
 def ensemble(network: Network, images: Images, settings: TrueEnsemble, generator: torch.Generator) -> list[Network]:
     """Shallow networks, each trained by the network's own recipe from weights and an order of images of its own."""
     member = anew.shallow(network, 1, settings.members)
-    seeds = torch.randint(2**31, (settings.members,), generator=generator).tolist()
+    seeds = [anew.drawn_seed(generator) for _ in range(settings.members)]
     return [anew.trained(member, images, seed, epochs=settings.epochs) for seed in seeds]
 
 

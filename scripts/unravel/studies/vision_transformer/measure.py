@@ -63,7 +63,7 @@ def trained(
         (shape[2], shape[3], shape[1]), images.classes, settings.layers, settings.width, settings.heads, settings.patch
     )
     residual = anew.shallow(network, settings.branches, len(network.blocks))
-    seeds = torch.randint(2**31, (2,), generator=generator).tolist()
+    seeds = [anew.drawn_seed(generator) for _ in range(2)]
     epochs, rate = settings.epochs, settings.learning_rate
     return {
         "transformer": anew.trained(transformer, images, seeds[0], epochs=epochs, learning_rate=rate),
