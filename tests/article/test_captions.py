@@ -257,7 +257,7 @@ def test_the_caption_of_a_vision_transformer(drawn):
     values = read_values(drawn / "vision_transformer.svg")
     assert (values["seeds"], values["swaps"], values["test_images"]) == ([1], 2, 200)
     both = values["networks"]["resnet"]
-    assert both["transformer"]["kinds"] == {"attention": 2, "mlp": 6}
+    assert both["transformer"]["kinds"] == {"attention_points": 2, "mlp_points": 6}
     assert (both["transformer"]["median_increase_points"], both["residual"]["median_increase_points"]) == (4, 1)
     assert both["transformer"]["percent_within_half"] == pytest.approx(200 / 3)
     assert both["mean_branches"] == {"attention": 0.5, "mlp": 0.5}

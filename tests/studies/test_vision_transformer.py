@@ -203,7 +203,7 @@ def test_what_both_networks_say_is_read_off_their_tables():
     assert (own["branches"], own["intact_error_percent"]) == (4, 10)
     assert (own["median_increase_points"], own["highest_increase_points"], own["costliest_position"]) == (3, 30, 3)
     assert own["percent_over_5_points"] == 25
-    assert own["kinds"] == {"attention": 16, "mlp": 2}  # medians of 2 and 30, of 4 and 0
+    assert own["kinds"] == {"attention_points": 16, "mlp_points": 2}  # medians of 2 and 30, of 4 and 0
     assert (own["median_swap_increase_points"], other["median_swap_increase_points"]) == (10, 15)
     assert own["percent_within_half"] == pytest.approx(100 * 1.75 / 1.9375)  # 1, 1/2, 1/4 of these and 1/8, 1/16
     assert own["mean_length_share"] == pytest.approx((0.5 + 2 / 4 + 3 / 8 + 4 / 16) / 1.9375 / 4)

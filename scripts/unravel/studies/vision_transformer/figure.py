@@ -26,7 +26,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
         _draw_deletions(deletions, found["deletions"])
         for system, mark in (("transformer", _TRANSFORMER), ("residual", _MARKS["block"])):
             rows = found["lengths"][found["lengths"].system == system]
-            _draw_shares(lengths, 10.0**rows.log10_norm, rows.length, mark, f"paths of the {system} network")
+            _draw_shares(lengths, 10.0**rows.log10_norm, rows.length, mark, f"paths, {system}")
         norms = 10.0 ** found["by_kind"].log10_norm
         for kind in KINDS:
             _draw_shares(kinds, norms, found["by_kind"][kind], _MARKS[kind], f"_{_SERIES[kind]}")

@@ -27,7 +27,7 @@ def of_system(deletions: pd.DataFrame, swaps: pd.DataFrame, lengths: pd.DataFram
         "percent_over_5_points": 100 * float((increase > NOTICED).mean()),
         "highest_increase_points": float(increase.max()),
         "costliest_position": int(increase.index[int(increase.to_numpy().argmax())]),
-        "kinds": {str(kind): float(rows.median()) for kind, rows in increase.groupby(deleted.kind)},
+        "kinds": {f"{kind}_points": float(rows.median()) for kind, rows in increase.groupby(deleted.kind)},
         "median_swap_increase_points": float(swaps.error_percent.median()) - intact,
         "percent_within_half": 100 * float(share.loc[: branches // 2].sum()),
         "mean_length_share": float((share * share.index).sum()) / branches,
