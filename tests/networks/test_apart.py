@@ -278,6 +278,34 @@ def test_parts_that_do_not_compute_the_whole_are_refused():
         take_apart(PlainResNet(kind=Noisy), "layers.*", torch.randn(2, 3, 8, 8))
 
 
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (PlainResNet, (3, 32, 32)),
+        (lambda: Tokens(True, True), (3, 8, 8)),
+        (vit, (3, 16, 16)),  # timm's own note on it says 224
+        (lambda: nn.Sequential(nn.Conv2d(1, 4, 9), PlainBlock(), nn.Flatten(), nn.Linear(4 * 20 * 20, 5)), (1, 28, 28)),
+    ],
+)
+def test_the_size_of_images_is_found(make, shape):
+    model = make()
+    if isinstance(model, Tokens):
+        model.img_size = 8
+    assert take_apart(model).image == shape
+
+
+def test_a_model_whose_size_is_not_found_is_refused():
+    with pytest.raises(
+        InputError, match=r"takes no images of 3x32x32 or 3x224x224 or 3x28x28; give take_apart a batch"
+    ):
+        take_apart(Tokens(True, True))
+
+
+class PlainBlock(nn.Module):
+    def forward(self, x):
+        return x + x.tanh()
+
+
 def test_images_of_another_size_are_refused_by_the_parts():
     network = take_apart(PlainResNet(), "layers.*", torch.randn(2, 3, 8, 8))
     with pytest.raises(InputError, match=r"^images are 3x16x16, expected 3x8x8, which "):

@@ -467,24 +467,29 @@ def _require_same(network: TakenApart, images: Tensor | None) -> None:
 
 
 def _image_shape(model: nn.Module) -> tuple[int, ...]:
-    """The shape of an image that the model takes. Raises InputError if it cannot be found out."""
-    for card in (getattr(model, "pretrained_cfg", None), getattr(model, "default_cfg", None)):
-        if isinstance(card, dict) and card.get("input_size"):
-            return tuple(card["input_size"])
+    """The first shape of an image that the model takes, of those that it says itself and of TRIED.
+
+    Raises InputError if it takes none.
+    """
     first = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
     if first is None:
         raise InputError(f"{kind(model)}: what does it take? Give take_apart a batch by images=")
-    sizes = (getattr(model, "image_size", None), *TRIED)
-    for size in [size for size in sizes if isinstance(size, int)]:
+    said = [getattr(module, name, None) for module in model.modules() for name in ("image_size", "img_size")]
+    sides = [side[0] if isinstance(side, tuple) else side for side in said]
+    shapes = [(first.in_channels, side, side) for side in (*sides, *TRIED) if isinstance(side, int)]
+    for card in (getattr(model, "pretrained_cfg", None), getattr(model, "default_cfg", None)):
+        if isinstance(card, dict) and card.get("input_size"):
+            shapes.insert(0, tuple(card["input_size"]))
+    for shape in dict.fromkeys(shapes):
         with torch.no_grad():
             try:
-                model(torch.zeros(2, first.in_channels, size, size).to(first.weight))
+                model(torch.zeros(2, *shape).to(first.weight))
             except Exception:  # its own forward, which may refuse a size in any way
                 continue
-        return (first.in_channels, size, size)
+        return shape
     raise InputError(
-        f"{kind(model)}: takes no images of {first.in_channels} channels and {', '.join(map(str, TRIED))} pixels a "
-        "side; give take_apart a batch by images="
+        f"{kind(model)}: takes no images of {' or '.join(map(shown, dict.fromkeys(shapes)))}; give take_apart a batch "
+        "by images="
     )
 
 
