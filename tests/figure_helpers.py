@@ -185,6 +185,33 @@ def ensemble_tables(folder):
     ]
 
 
+def transformer_tables(folder):
+    """Two branches each: the transformer's cost 2 and 6 points, the residual network's 1. All lengths weigh alike."""
+    errors = {"transformer": [10, 12, 16], "residual": [5, 6, 6]}
+    kinds = {"transformer": ["intact", "attention", "mlp"], "residual": ["intact", "block", "block"]}
+    rows = {
+        "deletions": [
+            (system, position, kinds[system][position], 2 * error, 200, error)
+            for system, percent in errors.items()
+            for position, error in enumerate(percent)
+        ],
+        "swaps": [(system, draw, 40, 200, 20) for system in errors for draw in (1, 2)],
+        "lengths": [(system, length, -1, 2e-7) for system in errors for length in range(3)],
+        "by_kind": [(attention, mlp, -1, 2e-7) for attention in range(2) for mlp in range(2)],
+    }
+    columns = {
+        "deletions": ["system", "position", "kind", "wrong_images", "test_images", "error_percent"],
+        "swaps": ["system", "draw", "wrong_images", "test_images", "error_percent"],
+        "lengths": ["system", "length", "log10_norm", "sum_error"],
+        "by_kind": ["attention", "mlp", "log10_norm", "sum_error"],
+    }
+    of = ["network", "seed"]
+    return [
+        write_csv(folder / f"resnet-seed1.{name}.csv", [*of, *columns[name]], [("resnet", 1, *row) for row in found])
+        for name, found in rows.items()
+    ]
+
+
 def path_count_tables(folder):
     rows = [(d, x, math.comb(6 - d, x) / math.comb(6, x)) for d in (0, 1, 3) for x in range(7)]
     return [write_csv(folder / "resnet.csv", ["deleted_blocks", "length", "fraction_left"], rows)]
@@ -253,6 +280,7 @@ def input_files(folder):
         "iterative_inference": step_tables(folder / "iterative_inference"),
         "lesion_kinds": lesion_kind_tables(folder / "lesion_kinds"),
         "true_ensemble": ensemble_tables(folder / "true_ensemble"),
+        "vision_transformer": transformer_tables(folder / "vision_transformer"),
         "live_network": live_tables(folder / "live_network"),
         "reordering": reordering_tables(folder / "reorderings"),
         "path_gradients": gradient_tables(folder),

@@ -197,6 +197,16 @@ def test_the_caption_of_the_true_ensemble(drawn):
     assert found["percent_ambiguity_of_members"] == pytest.approx(100)
 
 
+def test_the_caption_of_a_vision_transformer(drawn):
+    values = read_values(drawn / "vision_transformer.svg")
+    assert (values["seeds"], values["swaps"], values["test_images"]) == ([1], 2, 200)
+    both = values["networks"]["resnet"]
+    assert both["transformer"]["kinds"] == {"attention_points": 2, "mlp_points": 6}
+    assert (both["transformer"]["median_increase_points"], both["residual"]["median_increase_points"]) == (4, 1)
+    assert both["transformer"]["percent_within_half"] == pytest.approx(200 / 3)
+    assert both["mean_branches"] == {"attention": 0.5, "mlp": 0.5}
+
+
 def test_the_caption_of_figure_7(drawn):
     assert read_values(drawn / "paths_left.svg") == {
         "blocks": 6,

@@ -28,7 +28,7 @@ from unravel.training.states import Saving
 
 MEMBERS, DEEP, SHALLOW = 3, (3, 3), (1, 1)
 RECIPE = Training(
-    epochs=2, batch_size=16, warmup_steps=1, precision="fp32", augmentation=Augmentation(pad=0, flip=False)
+    epochs=1, batch_size=16, warmup_steps=1, precision="fp32", augmentation=Augmentation(pad=0, flip=False)
 )
 
 

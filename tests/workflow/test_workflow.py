@@ -26,7 +26,7 @@ DRAWN = {slug: figure for slug, (_, figure) in FIGURES.items() if figure.shows(S
 WRITTEN = {"report": 1, "provenance": 1, "crate": 1, "check": 1}  # whenever any result changes
 REDRAWN = {
     f"figure_{number}": 1
-    for number in ("3", "5a", "5b", "6", "8", "cut", "ensemble", "errors", "forward", "kinds", "steps")
+    for number in ("3", "5a", "5b", "6", "8", "cut", "ensemble", "errors", "forward", "kinds", "steps", "vit")
 }
 SWEPT = {"measure_single_deletion": 6, "measure_random_deletion": 2, "measure_reordering": 2}
 EVALUATED = {
@@ -34,12 +34,13 @@ EVALUATED = {
     "measure_live_network": 2,
     "measure_lesion_kinds": 4,
     "measure_true_ensemble": 1,
+    "measure_vision_transformer": 1,
     **SWEPT,
 }
 GRADIENTS = {"measure_path_gradients": 2, "measure_untrained_gradients": 2, "measure_iterative_inference": 2}
 MEASURED = {**EVALUATED, **GRADIENTS, "measure_forward_paths": 2}
 UNBATCHED = ("figure_6", "figure_forward", "figure_steps")  # what no batch size of the evaluation is behind
-OF_FIRST_SEED = ("measure_live_network", "measure_true_ensemble")
+OF_FIRST_SEED = ("measure_live_network", "measure_true_ensemble", "measure_vision_transformer")
 TRAIN = ("--config", RUN / "config.yaml", "--data", RUN / "data/digits/manifest.json", "--network", "resnet")
 
 
@@ -136,7 +137,7 @@ def test_a_second_call_does_nothing_and_says_so(checkout):
                 **{
                     figure: 1
                     for figure in (*REDRAWN, "figure_training")
-                    if figure not in ("figure_cut", "figure_ensemble")
+                    if figure not in ("figure_cut", "figure_ensemble", "figure_vit")
                 },
             },
         ),

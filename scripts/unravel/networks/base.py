@@ -111,7 +111,9 @@ def amplified(x: Tensor, gain: float) -> Tensor:
 
 
 def initialise(network: Network, generator: torch.Generator) -> None:
-    """He initialisation for convolutions, uniform in 1/sqrt(inputs) for linear layers, identity for BN; biases zero.
+    """He initialisation for convolutions, uniform in 1/sqrt(inputs) for linear layers; biases zero.
+
+    Batch and layer normalisation begin as the identity, embeddings small (Dosovitskiy et al. 2021).
 
     Raises TypeError for a module with other parameters: torch drew these from a generator that no seed decides.
     """
@@ -121,6 +123,10 @@ def initialise(network: Network, generator: torch.Generator) -> None:
         elif isinstance(module, nn.Linear):
             bound = 1 / math.sqrt(module.in_features)
             nn.init.uniform_(module.weight, -bound, bound, generator=generator)
+        elif isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=0.02, generator=generator)
+        elif isinstance(module, nn.LayerNorm):
+            module.reset_parameters()
         elif not isinstance(module, nn.BatchNorm2d) and next(module.parameters(recurse=False), None) is not None:
             raise TypeError(f"initialise does not know {type(module).__name__}: say there how its parameters begin")
         if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:

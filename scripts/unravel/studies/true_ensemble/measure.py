@@ -1,23 +1,17 @@
 """Train an ensemble of shallow networks, and take members from it and blocks from the residual network."""
 
-import copy
 from collections.abc import Iterable
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from unravel.config import AllBlocks, Training
-from unravel.data.batches import random_generator
 from unravel.engine.sweeps import Facts, Images, Tables, batches_of
 from unravel.engine.wiring import delete
-from unravel.networks import Block, Network, Wiring, for_inference, untrained
+from unravel.networks import Network, Wiring, for_inference
 from unravel.studies.true_ensemble.settings import TrueEnsemble
-from unravel.training import loop
-from unravel.training.states import Saving
+from unravel.training import beside
 
 
 def measure(
@@ -55,41 +49,9 @@ def measure(
 
 def ensemble(network: Network, images: Images, settings: TrueEnsemble, generator: torch.Generator) -> list[Network]:
     """Shallow networks, each trained by the network's own recipe from weights and an order of images of its own."""
-    recipe = images.training
-    assert recipe is not None
-    if settings.epochs is not None:
-        recipe = recipe.model_copy(update={"epochs": settings.epochs})
+    member = beside.shallow(network, 1, settings.members)
     seeds = torch.randint(2**31, (settings.members,), generator=generator).tolist()
-    return [trained(shallow(network, settings.members), images, recipe, seed) for seed in seeds]
-
-
-def shallow(network: Network, members: int) -> Network:
-    """A network with the first of so many equal shares of each stage's blocks; a stage begins where shapes change."""
-    stages: list[list[Block]] = []
-    for block in network.blocks:
-        assert isinstance(block, Block)
-        if not stages or not block.keeps_shape:
-            stages.append([])
-        stages[-1].append(block)
-    kept = [block for stage in stages for block in stage[: len(stage) // members]]
-    return Network(copy.deepcopy(network.stem), copy.deepcopy(kept), copy.deepcopy(network.head))
-
-
-def trained(network: Network, images: Images, recipe: Training, seed: int) -> Network:
-    """The network with new weights, trained as those of a run are; its state is never saved on the way."""
-    fresh = untrained(network, random_generator(seed, 0)).requires_grad_(True)
-    with TemporaryDirectory() as folder:
-        loop.train(
-            fresh,
-            images.split("train"),
-            images.split("test"),
-            recipe,
-            AllBlocks(scheme="all"),
-            seed,
-            Saving(Path(folder, "state.safetensors"), every=recipe.epochs, fingerprint={}),
-            report=lambda epoch, rate: None,
-        )
-    return fresh.eval()
+    return [beside.trained(member, images, seed, epochs=settings.epochs) for seed in seeds]
 
 
 # --- what is taken away, and what is left ---------------------------------------------------------------------------
