@@ -148,7 +148,7 @@ def scaling_tables(folder):
     errors = ["wrong_images", "test_images", "error_percent"]
     return [
         write_csv(folder / "resnet.shapes.csv", [*of, "branch_norm", "relative_norm", *errors], shapes),
-        write_csv(folder / "resnet.deletions.csv", [*of, "deleted", "draw", *errors], deletions),
+        write_csv(folder / "resnet.deletions.csv", [*of, "deleted_blocks", "draw", *errors], deletions),
     ]
 
 

@@ -113,7 +113,7 @@ def test_deletions_in_a_scalar_linear_network_cost_what_the_closed_form_says(dep
     tables, _ = measuring.measure(network, images, settings, random_generator(1))
     values = split.normalised(slice(None)).double().flatten().numpy()
     # each deletion divides the output by 1 + size, whichever block it is
-    for number, rows in tables["deletions"].groupby("deleted"):
+    for number, rows in tables["deletions"].groupby("deleted_blocks"):
         assert set(rows.wrong_images) == {int((values <= 0.5 * (1 + size) ** number).sum())}
         assert rows.draw.tolist() == [1, 2, 3]
     assert tables["shapes"].wrong_images.tolist() == [int((values <= 0.5).sum())]
@@ -157,7 +157,7 @@ def test_other_depths_and_widths_are_trained_as_a_runs_networks_are(images, make
 def _compare(network, tables, shape, orders, test, places):
     """The rows of one shape against deletions made by hand, draw by draw."""
     batch = [(test.normalised(places), test.labels[places])]
-    rows = tables["deletions"].query("shape == @shape").set_index(["deleted", "draw"]).wrong_images
+    rows = tables["deletions"].query("shape == @shape").set_index(["deleted_blocks", "draw"]).wrong_images
     for number in (1, 3):
         for draw, order in enumerate(orders, 1):
             (wrong,) = evaluate(network, [delete(network.intact, order[:number].tolist())], batch).wrong
@@ -174,7 +174,7 @@ def test_the_same_seed_gives_the_same_tables_that_are_what_they_should_be(images
     for name, table in (("shapes", SHAPES), ("deletions", DELETIONS)):
         assert first[name].equals(again[name])
         write(tmp_path / name, first[name].assign(network="resnet", seed=1))
-        sizes = {"shape": 3, "deleted": 2, "draw": 2}
+        sizes = {"shape": 3, "deleted_blocks": 2, "draw": 2}
         read_whole(tmp_path / name, replace(table, sizes={key: sizes[key] for key in table.rows}))
 
 
@@ -192,7 +192,7 @@ def test_what_a_seed_says_is_read_off_its_tables():
     ).assign(**of)
     rows = [(0, 32, 1, 1, 3), (0, 32, 1, 1, 5), (1, 8, 1, 1, 8), (2, 2, 1, 1, 20), (2, 2, 1, 1, 30), (3, 2, 0.5, 1, 90),
             (2, 2, 1, 2, 77), (0, 32, 1, 2, 7)]  # fmt: skip
-    deletions = pd.DataFrame(rows, columns=["shape", "blocks", "width", "deleted", "error_percent"]).assign(**of)
+    deletions = pd.DataFrame(rows, columns=["shape", "blocks", "width", "deleted_blocks", "error_percent"]).assign(**of)
     found = in_one_seed(shapes, deletions)
     assert found["norm_slope"] == pytest.approx(-0.5)  # four times as deep, half as large
     assert found["norm_slope_off"] == pytest.approx(0.5)

@@ -15,8 +15,8 @@ SHAPES = Table(
     rows={"shape": (0,)},
 )
 DELETIONS = Table(
-    {**_OF, "deleted": whole(1), "draw": whole(1), **MEASURED_ERROR},
-    rows={"shape": (0,), "deleted": (), "draw": (1,)},
+    {**_OF, "deleted_blocks": whole(1), "draw": whole(1), **MEASURED_ERROR},
+    rows={"shape": (0,), "deleted_blocks": (), "draw": (1,)},
 )
 
 
@@ -47,7 +47,7 @@ STUDY = Study(
         },
         sizes=lambda config, _: {
             "shape": 1 + len(config.section("deletion_scaling").others),
-            "deleted": len(config.section("deletion_scaling").deleted),
+            "deleted_blocks": len(config.section("deletion_scaling").deleted),
             "draw": config.section("deletion_scaling").draws,
         },
         message="Train networks of other depth and width than {network}, seed {seed}, and delete blocks",

@@ -29,7 +29,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
             _draw_widths(norms, rows, "branch_norm", mark, f"{network}, branches", mark.dash)
             _draw_reciprocal(norms, values["networks"][network]["shapes"], f"{network}, in inverse proportion")
             for deleted, dash in zip(values["deleted"], itertools.cycle(("-", "--", ":", "-."))):
-                full = price[(price.network == network) & (price.deleted == deleted) & (price.width == 1)]
+                full = price[(price.network == network) & (price.deleted_blocks == deleted) & (price.width == 1)]
                 _draw_widths(costs, full, "price_points", mark, f"{network}, {deleted} deleted", dash)
         norms.set_yscale("log")
         norms.yaxis.set_minor_formatter(NullFormatter())

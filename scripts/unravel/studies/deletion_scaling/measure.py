@@ -22,7 +22,7 @@ def measure(
 
     Both have shape, blocks, width (share of the channels). "shapes": branch_norm and relative_norm, means over blocks
     of what `branch_norms` gives, and wrong_images, test_images, error_percent of the intact network. "deletions": the
-    same three with so many random blocks `deleted`, by draw (1-based); a draw is a random order of the blocks, of which
+    same three with deleted_blocks random ones off, by draw (1-based); a draw is a random order of the blocks, of which
     the first are deleted. Raises InputError as a training does, and if there are fewer test images than asked for.
     """
     tested = partial(settings.tested, "deletion_scaling")
@@ -35,7 +35,7 @@ def measure(
         lesions = [(number, draw) for number in settings.deleted for draw in range(settings.draws)]
         wirings = [one.intact, *(delete(one.intact, orders[draw][:number]) for number, draw in lesions)]
         columns = {
-            "deleted": [0, *(number for number, _ in lesions)],
+            "deleted_blocks": [0, *(number for number, _ in lesions)],
             "draw": [0, *(draw + 1 for _, draw in lesions)],
         }
         table = sweep(one, images, wirings, columns, tested)[0][""]

@@ -18,7 +18,7 @@ def prices(shapes: pd.DataFrame, deletions: pd.DataFrame) -> pd.DataFrame:
     intact = shapes.set_index(KEYS).error_percent.rename("intact_error_percent")
     made = deletions.join(intact, on=KEYS)
     made = made.assign(price_points=made.error_percent - made.intact_error_percent)
-    return made.groupby([*KEYS, "blocks", "width", "deleted"]).price_points.mean().reset_index()
+    return made.groupby([*KEYS, "blocks", "width", "deleted_blocks"]).price_points.mean().reset_index()
 
 
 def slope(rows: pd.DataFrame, column: str) -> float:
@@ -30,7 +30,8 @@ def in_one_seed(shapes: pd.DataFrame, deletions: pd.DataFrame) -> Values:
     """What the tables of one network and seed say; the width decides nothing, so only networks of full width count."""
     full = shapes[shapes.width == 1].sort_values("blocks")
     price = prices(shapes, deletions)
-    fewest = price[(price.width == 1) & (price.deleted == price.deleted.min())].sort_values("blocks").price_points
+    fewest = price[(price.width == 1) & (price.deleted_blocks == price.deleted_blocks.min())].sort_values("blocks")
+    shallow_price, *_, deep_price = fewest.price_points.tolist()
     norm_slope = slope(full, "branch_norm")
     return {
         "norm_slope": norm_slope,
@@ -38,9 +39,9 @@ def in_one_seed(shapes: pd.DataFrame, deletions: pd.DataFrame) -> Values:
         "relative_slope": slope(full, "relative_norm"),
         "shallow_norm": float(full.branch_norm.iloc[0]),
         "deep_norm": float(full.branch_norm.iloc[-1]),
-        "shallow_price_points": float(fewest.iloc[0]),
-        "deep_price_points": float(fewest.iloc[-1]),
-        "price_fall_points": float(fewest.iloc[0] - fewest.iloc[-1]),
+        "shallow_price_points": shallow_price,
+        "deep_price_points": deep_price,
+        "price_fall_points": shallow_price - deep_price,
     }
 
 
@@ -51,7 +52,7 @@ def of_each_seed(shapes: pd.DataFrame, deletions: pd.DataFrame) -> list[Values]:
 
 def summary(shapes: pd.DataFrame, deletions: pd.DataFrame) -> dict[str, Any]:
     """Per network: those values, averaged over its seeds, and what each shape says, averaged as well."""
-    networks, price = {}, prices(shapes, deletions).groupby(["network", "shape", "deleted"]).price_points.mean()
+    networks, price = {}, prices(shapes, deletions).groupby(["network", "shape", "deleted_blocks"]).price_points.mean()
     for network, rows in shapes.groupby("network"):
         seeds = pd.DataFrame(of_each_seed(rows, deletions[deletions.network == network]))
         of_shapes = [
@@ -75,7 +76,7 @@ def summary(shapes: pd.DataFrame, deletions: pd.DataFrame) -> dict[str, Any]:
         "seeds": sorted(shapes.seed.unique().tolist()),
         "test_images": int(shapes.test_images.max()),
         "draws": int(deletions.draw.max()),
-        "deleted": sorted(deletions.deleted.unique().tolist()),
+        "deleted": sorted(deletions.deleted_blocks.unique().tolist()),
     }
 
 
