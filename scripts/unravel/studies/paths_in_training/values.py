@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from unravel.statistics import mean_interval, rank_correlation
+from unravel.statistics import rank_correlation
 from unravel.studies.deciding import Evidence, Statistic, Values
 
 KEYS = ["network", "seed", "moment"]
@@ -54,15 +54,13 @@ def of_each_seed(lengths: pd.DataFrame, gains: pd.DataFrame) -> list[Values]:
 
 
 def summary(lengths: pd.DataFrame, gains: pd.DataFrame) -> dict[str, Any]:
-    """Per network: those values, averaged over its seeds; the mean length at start and end with its interval."""
+    """Per network: those values, averaged over its seeds."""
     networks = {}
     for network, rows in lengths.groupby("network"):
         seeds = pd.DataFrame(of_each_seed(rows, gains[gains.network == network]))
         networks[str(network)] = {
             **seeds.mean().to_dict(),
             "blocks": int(seeds.blocks[0]),
-            "start_mean_length": mean_interval(seeds.start_mean_length),
-            "end_mean_length": mean_interval(seeds.end_mean_length),
             "full_error": seeds.full_error.max(),
         }
     return {
