@@ -150,3 +150,11 @@ def awake(model, seed=0):
 
 def images(n=3, side=8, seed=1):
     return torch.randn(n, 3, side, side, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@torch.no_grad()
+def telling_apart(model, inputs):
+    """A PlainResNet whose classes are all met among these images: its logits are 0 in the mean over them."""
+    model.fc.bias.zero_()
+    model.fc.bias -= model(inputs).mean(0)
+    return model

@@ -233,6 +233,10 @@ class Uneven(PlainResNet):
         return super().forward(x if len(x) == 2 else x * 1.5 - x)
 
 
+class Compiled(PlainResNet):
+    _orig_mod = None  # by which torch.compile marks its models
+
+
 class Pair(PlainResNet):
     def forward(self, x):
         return super().forward(x), x

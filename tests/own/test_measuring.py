@@ -17,8 +17,8 @@ from unravel.tables import ROUNDING
 
 
 @pytest.fixture(scope="module")
-def model():
-    return own_models.awake(PlainResNet(widths=(4, 4, 4, 6))).float()
+def model(data):
+    return own_models.telling_apart(own_models.awake(PlainResNet(widths=(4, 4, 4, 6))).float(), data[0])
 
 
 @pytest.fixture(scope="module")

@@ -368,7 +368,7 @@ def own_file(tmp_path):
 
 def test_a_file_s_own_model_gives_all_tables_and_figures_of_its_weights(run, own_file, tmp_path):
     torch.manual_seed(8)
-    model = own_models.awake(own_models.PlainResNet()).float()
+    model = own_models.telling_apart(own_models.awake(own_models.PlainResNet()).float(), torch.randn(20, 3, 8, 8))
     parallel = {f"module.{name}": tensor for name, tensor in model.state_dict().items()}
     torch.save({"epoch": 1, "model": parallel}, tmp_path / "mine.pt")
     run(

@@ -54,6 +54,7 @@ def run() -> None:
     fit = finding.find(
         arguments.network, arguments.weights, arguments.blocks, arguments.seed, arguments.mean, arguments.std
     )
+    require_used(arguments)
     evaluation = from_options(config.Evaluation, batch_size=arguments.batch_size, precision=arguments.precision)
     data = Data(arguments, device)
     subject = fit(data.shape, data.classes, data.manifest)
@@ -171,6 +172,15 @@ def from_options(section: type[Section], **options: Any) -> Section:
         first = invalid.errors()[0]
         option = str(first["loc"][0]).replace("_", "-")
         raise InputError(f"--{option}: {first['msg']} (given: {first['input']!r})") from invalid
+
+
+def require_used(arguments: argparse.Namespace) -> None:
+    """Raise InputError for an option that none of the studies asked for by name has."""
+    used = {"most": ("random_deletions", "reorderings"), "draws": ("random_deletions", "reorderings")}
+    used["samples"] = ("gradients",)
+    for option, by in used.items():
+        if arguments.study and getattr(arguments, option) is not None and not set(by) & set(arguments.study):
+            raise InputError(f"--{option}: {' and '.join(arguments.study)} has no such setting; drop it")
 
 
 def listing(arguments: argparse.Namespace) -> str:
