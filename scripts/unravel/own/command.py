@@ -176,10 +176,9 @@ def from_options(section: type[Section], **options: Any) -> Section:
 
 def require_used(arguments: argparse.Namespace) -> None:
     """Raise InputError for an option that none of the studies asked for by name has."""
-    used = {"most": ("random_deletions", "reorderings"), "draws": ("random_deletions", "reorderings")}
-    used["samples"] = ("gradients",)
-    for option, by in used.items():
-        if arguments.study and getattr(arguments, option) is not None and not set(by) & set(arguments.study):
+    random = {"random_deletions", "reorderings"}
+    for option, by in {"most": random, "draws": random, "samples": {"gradients"}}.items():
+        if arguments.study and getattr(arguments, option) is not None and not by & set(arguments.study):
             raise InputError(f"--{option}: {' and '.join(arguments.study)} has no such setting; drop it")
 
 
