@@ -176,6 +176,7 @@ def from_options(section: type[Section], **options: Any) -> Section:
 
 def require_used(arguments: argparse.Namespace) -> None:
     """Raise InputError for an option that none of the studies asked for by name has."""
+    from_options(RandomDeletions, most=arguments.most, draws=arguments.draws)  # before the data, which may take minutes
     random = {"random_deletions", "reorderings"}
     users = {"most": random, "draws": random, "samples": {"gradients"}}
     given = [option for option in users if getattr(arguments, option) is not None]
