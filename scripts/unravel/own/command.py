@@ -176,11 +176,13 @@ def from_options(section: type[Section], **options: Any) -> Section:
 
 def require_used(arguments: argparse.Namespace) -> None:
     """Raise InputError for an option that none of the studies asked for by name has."""
-    used = {"most": ("random_deletions", "reorderings"), "draws": ("random_deletions", "reorderings")}
-    used["samples"] = ("gradients",)
-    for option, by in used.items():
-        if arguments.study and getattr(arguments, option) is not None and not set(by) & set(arguments.study):
-            raise InputError(f"--{option}: {' and '.join(arguments.study)} has no such setting; drop it")
+    from_options(RandomDeletions, most=arguments.most, draws=arguments.draws)  # before the data, which may take minutes
+    random = {"random_deletions", "reorderings"}
+    users = {"most": random, "draws": random, "samples": {"gradients"}}
+    given = [option for option in users if getattr(arguments, option) is not None]
+    unknown = [f"--{option}" for option in given if arguments.study and not users[option] & set(arguments.study)]
+    if unknown:
+        raise InputError(f"{' and '.join(unknown)}: {' and '.join(arguments.study)} has no such setting; drop it")
 
 
 def listing(arguments: argparse.Namespace) -> str:
