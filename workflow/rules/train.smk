@@ -19,12 +19,13 @@ rule train:
         mem_mb=ASKED.memory(),
         side_by_side=ASKED.gpus,
     params:
+        scripts=scripts_folder,
         config=resolved_config,
         part=lambda wildcards: CONFIG.training_part(wildcards.network),
     message:
         "Train {wildcards.network}, seed {wildcards.seed}, for {params.part[training][epochs]} epochs"
     shell:
-        "python scripts/train.py --config {params.config} --data {input.data} --network {wildcards.network}"
+        "exec python {params.scripts}/train.py --config {params.config} --data {input.data} --network {wildcards.network}"
         " --seed {wildcards.seed} --checkpoint {output.checkpoint} --history {output.history}"
         " --record {output.record} 2> {log}"
 
@@ -43,10 +44,11 @@ rule fetch_weights:
         "../envs/torch.yaml"
     threads: CONFIG.execution.threads + CONFIG.execution.workers
     params:
+        scripts=scripts_folder,
         config=resolved_config,
         part=lambda wildcards: CONFIG.training_part(wildcards.network),
     message:
         "Fetch the weights of {wildcards.network}"
     shell:
-        "python scripts/fetch_weights.py --config {params.config} --data {input.data} --network {wildcards.network}"
+        "exec python {params.scripts}/fetch_weights.py --config {params.config} --data {input.data} --network {wildcards.network}"
         " --seed {wildcards.seed} --checkpoint {output.checkpoint} --record {output.record} 2> {log}"
