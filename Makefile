@@ -15,6 +15,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 $(foreach name,CONFIG RUN FIG A B MODULE,$(eval override $(name) := $$(value $(name))))
 export CONFIG RUN FIG A B MODULE
 READ = run=$$(python scripts/check_call.py --config="$$CONFIG" $(if $(filter figure,$@),--figure="$$FIG"))
+# Whatever a call of make runs, it says how far it is; scripts/ holds the plugin of Snakemake that does.
+RUNNING = PYTHONPATH="$(CURDIR)/scripts$${PYTHONPATH:+:$$PYTHONPATH}" snakemake --logger=unravel
 NAME = run=$$(python scripts/check_call.py --config="$$CONFIG" --run="$$RUN")
 
 .DEFAULT_GOAL := help
@@ -30,10 +32,10 @@ prefetch: $(INSTALLED)  ## download what a run needs, before it runs on machines
 	@set -e; $(READ); snakemake prefetch --cores 1 --configfile="$$CONFIG"
 
 report: $(INSTALLED)  ## run the pipeline (the demo run, or CONFIG=config/cifar10.yaml) and write its report
-	@set -e; $(READ); snakemake --cores all --configfile="$$CONFIG"; echo "The report: results/$$run/report.html"
+	@set -e; $(READ); $(RUNNING) --cores all --configfile="$$CONFIG"; echo "The report: results/$$run/report.html"
 
 figure: $(INSTALLED)  ## make one figure: FIG=3, FIG=training or FIG=classes
-	@set -e; $(READ); snakemake "figure_$$FIG" --cores all --configfile="$$CONFIG"
+	@set -e; $(READ); $(RUNNING) "figure_$$FIG" --cores all --configfile="$$CONFIG"
 
 seal: $(INSTALLED)  ## verify a finished run and seal it: what its report rests on is not made again: RUN=demo
 	@set -e; $(NAME); python scripts/seal.py --run "results/$$run"
@@ -41,7 +43,7 @@ seal: $(INSTALLED)  ## verify a finished run and seal it: what its report rests 
 reference: $(INSTALLED)  ## rebuild figures, claims and report of a sealed run from its measurements: RUN=cifar10-short
 	@set -e; $(NAME); CONFIG="results/$$run/config.yaml"; $(READ); \
 	test -e "results/$$run/seal.json" || { echo "error: results/$$run: is not sealed; run make seal RUN=$$run first" >&2; exit 1; }; \
-	snakemake --cores all --configfile="$$CONFIG" --forceall; \
+	$(RUNNING) --cores all --configfile="$$CONFIG" --forceall; \
 	echo "The report: results/$$run/report.html"
 
 status: $(INSTALLED)  ## say which figures are fresh, which are not and why; runs nothing

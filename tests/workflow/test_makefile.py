@@ -73,7 +73,12 @@ def test_snakemake_gets_no_config_that_was_refused(checkout, target):
 def test_a_config_that_was_checked_reaches_snakemake_and_its_run_is_named(checkout):
     done = make(checkout, "report", "CONFIG=config.yaml")
     assert done.stdout == "The report: results/mine/report.html\n"
-    assert (checkout / "called").read_text().splitlines() == ["--cores", "all", "--configfile=config.yaml"]
+    assert (checkout / "called").read_text().splitlines() == [
+        "--logger=unravel",
+        "--cores",
+        "all",
+        "--configfile=config.yaml",
+    ]
 
 
 def test_a_published_run_is_rebuilt_from_its_own_config_once_that_was_checked(checkout):
@@ -81,7 +86,7 @@ def test_a_published_run_is_rebuilt_from_its_own_config_once_that_was_checked(ch
     (folder / "config.yaml").write_text(GOOD)
     assert make(checkout, "reference", "CONFIG=config.yaml").returncode == 0
     called = (checkout / "called").read_text().splitlines()
-    assert called[2:4] == ["--configfile=results/mine/config.yaml", "--forceall"]
+    assert called[3:5] == ["--configfile=results/mine/config.yaml", "--forceall"]
     (checkout / "called").unlink()
     (folder / "config.yaml").write_text(f"{GOOD}__use_yte__: true\n")
     done = make(checkout, "reference", "RUN=mine")
