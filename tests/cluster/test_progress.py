@@ -109,7 +109,8 @@ def called(checkout, *arguments):
 def test_a_log_has_a_line_for_each_job_that_is_done(checkout):
     done = subprocess.run(**called(checkout, "figure_1"), text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
-    first, *lines, log, last = [line for line in done.stderr.splitlines() if line.strip()]
+    profile, first, *lines, log, last = [line for line in done.stderr.splitlines() if line.strip()]
+    assert profile.startswith("Using workflow specific profile")  # Snakemake's own, before it has a logger
     assert first == "2 jobs to do"
     assert [re.sub(r"in \d+ s", "in _ s", line) for line in lines] == [
         "1 of 2 jobs done, less than a minute left | done in _ s: List the paths of a small network, residual-intact",
