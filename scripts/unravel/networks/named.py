@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from unravel.files import InputError, regular
+from unravel.files import InputError, optional, regular
 from unravel.networks.adapters import adapt, cannot_be_taken_apart
 from unravel.networks.base import Network, misfit
 
@@ -102,7 +102,7 @@ def find(name: str) -> Named:
 
 
 def _torchvision(name: str, model: str) -> Named:
-    from torchvision import models
+    models = optional("torchvision.models", name)
 
     _require_known(name, model, models.list_models())
     builder = models.get_model_builder(model)
@@ -127,7 +127,7 @@ def _torchvision(name: str, model: str) -> Named:
 
 
 def _timm(name: str, model: str) -> Named:
-    import timm  # here, so that only who names one of its networks waits for it
+    timm = optional("timm", name)  # here, so that only who names one of its networks waits for it
 
     _require_known(name, model.partition(".")[0], timm.list_models())
     module = timm.model_entrypoint(model).__module__
