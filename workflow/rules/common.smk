@@ -62,7 +62,10 @@ def scripts_folder(wildcards, output):
     return "scripts" if place.here() else shlex.quote(str(ROOT / "scripts"))
 
 
-ENVIRONMENTS = {True: "../envs/torch.yaml", False: "../envs/figures.yaml"}  # by whether torch is needed
+# By whether torch is needed. torchvision and timm come with it only where images are decoded while they are used, or
+# where a network is one of theirs.
+NAMED = CONFIG.dataset.source == "imagenet" or len(CONFIG.trained) < len(CONFIG.networks)
+ENVIRONMENTS = {True: f"../envs/{'named' if NAMED else 'torch'}.yaml", False: "../envs/figures.yaml"}
 
 SEALED = SEAL.jobs if SEAL else frozenset()
 NONE = "(?!)"  # what no name matches

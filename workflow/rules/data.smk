@@ -4,7 +4,7 @@ rule prefetch:
         "<run>/logs/prefetch.log",
     localrule: True
     conda:
-        "../envs/torch.yaml"
+        ENVIRONMENTS[True]
     params:
         scripts=scripts_folder,
         config=resolved_config,
@@ -30,7 +30,7 @@ if not SEAL:
         log:
             "<run>/logs/data.log",
         conda:
-            "../envs/torch.yaml"
+            ENVIRONMENTS[True]
         params:
             scripts=scripts_folder,
             config=resolved_config,
@@ -54,7 +54,7 @@ elif not SEAL.holds_images:
         log:
             "<run>/logs/data.log",
         conda:
-            "../envs/torch.yaml"
+            ENVIRONMENTS[True]
         params:
             scripts=scripts_folder,
             config=resolved_config,

@@ -11,7 +11,7 @@ rule train:
     wildcard_constraints:
         network=NONE if SEAL else "|".join(CONFIG.trained) or NONE,
     conda:
-        "../envs/torch.yaml"
+        ENVIRONMENTS[True]
     threads: CONFIG.execution.processes * (CONFIG.execution.threads + CONFIG.execution.workers)
     resources:
         **ASKED.place(),
@@ -41,7 +41,7 @@ rule fetch_weights:
     wildcard_constraints:
         network=NONE if SEAL else "|".join(set(CONFIG.networks) - set(CONFIG.trained)) or NONE,
     conda:
-        "../envs/torch.yaml"
+        ENVIRONMENTS[True]
     threads: CONFIG.execution.threads + CONFIG.execution.workers
     params:
         scripts=scripts_folder,
