@@ -21,7 +21,7 @@ ACTIVATE = 'export PATH="$1/bin:$PATH"\nunset PYTHONPATH\n'
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("words", nargs="*")
-    for option in ("--json", "--quiet", "--no-default-packages", "--version"):
+    for option in ("--json", "--quiet", "--no-default-packages", "--version", "-y", "--tarballs"):
         parser.add_argument(option, action="store_true")
     for option in ("--file", "--prefix", "--get"):
         parser.add_argument(option)
@@ -33,6 +33,8 @@ def main():
             print(json.dumps({"conda_prefix": str(Path(sys.argv[0]).resolve().parents[1]), "platform": "linux-64"}))
         case ["config"]:
             print(json.dumps({"get": {"channel_priority": "strict"}}))
+        case ["clean"]:
+            pass  # nothing was downloaded
         case ["env", "create"]:
             create(Path(said.file), Path(said.prefix))
         case _:

@@ -40,7 +40,7 @@ class LogHandler(LogHandlerBase):
         self.stream = sys.stdout if self.common_settings.stdout else sys.stderr
         self.terminal = self.stream.isatty() and not self.common_settings.dryrun
         self.progress: Progress | None = None
-        self.began = time.monotonic()
+        self.began = time.time()
         self.estimated = False
         self.ended = threading.Event()
         self.writing = threading.Lock()
@@ -70,26 +70,26 @@ class LogHandler(LogHandlerBase):
             self.progress = Progress({rule: n for rule, n in said_by_snakemake["stats"].items() if rule != "total"})
             self._say(f"{self.progress.total} jobs to do")
         elif event == LogEvent.JOB_INFO and self.progress:
-            self._start(said_by_snakemake)
+            self._start(said_by_snakemake, record.created)
         elif event == LogEvent.JOB_FINISHED and self.progress:
-            self._finish(said_by_snakemake["job_id"])
+            self._finish(said_by_snakemake["job_id"], record.created)
         elif event is None and not USUAL.match(record.getMessage()):
             self._say(self.format(record))
 
-    def _start(self, job: Mapping[str, Any]) -> None:
+    def _start(self, job: Mapping[str, Any], at: float) -> None:
+        """A job began then; this may hear of it later, as it estimates the run in between."""
         assert self.progress
         self._estimate(job["shellcmd"] or "")
         words = job["rule_msg"] or job["rule_name"]
-        self.progress.start(job["jobid"], job["rule_name"], words, name_of(job), time.monotonic())
+        self.progress.start(job["jobid"], job["rule_name"], words, name_of(job), at)
         self._show()
 
-    def _finish(self, number: int) -> None:
+    def _finish(self, number: int, at: float) -> None:
         assert self.progress
-        now = time.monotonic()
         with suppress(KeyError):  # it began before this was told of it
-            job, seconds = self.progress.finish(number, now)
+            job, seconds = self.progress.finish(number, at)
             if not self.terminal:
-                left = line(self.progress, now)
+                left = line(self.progress, at)
                 self._say(f"{left} | done in {seconds:.0f} s: {job.words}")
         self._show()
 
@@ -110,7 +110,7 @@ class LogHandler(LogHandlerBase):
         if self.terminal and self.progress:
             width = shutil.get_terminal_size().columns - 1
             with self.writing:
-                self.stream.write(CLEAR + line(self.progress, time.monotonic())[:width])
+                self.stream.write(CLEAR + line(self.progress, time.time())[:width])
                 self.stream.flush()
 
     def _refresh(self) -> None:
@@ -132,7 +132,7 @@ class LogHandler(LogHandlerBase):
         if not self.ended.is_set():
             self.ended.set()
             if self.progress and not self.common_settings.dryrun:
-                took = said(time.monotonic() - self.began)
+                took = said(time.time() - self.began)
                 done, self.progress = f"{self.progress.done} of {self.progress.total} jobs done", None
                 self._say(f"{done} in {took}")
         super().close()
