@@ -32,10 +32,13 @@ except InputError as error:
     sys.exit(f"error: {error}")
 
 
+HERE = place.here()
+
+
 def code(*patterns):
     """Files of the code, as the working directory sees them: relative where that is the code's own folder."""
     found = sorted(path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file())
-    return [str(path.relative_to(ROOT) if place.here() else path) for path in found]
+    return [str(path.relative_to(ROOT) if HERE else path) for path in found]
 
 
 pathvars:
@@ -59,7 +62,7 @@ def resolved_config(wildcards, output):
 def scripts_folder(wildcards, output):
     """The folder of the scripts that jobs call. Like the config's file, it is not compared: what it holds may move."""
     occupy_for_another()
-    return "scripts" if place.here() else shlex.quote(str(ROOT / "scripts"))
+    return "scripts" if HERE else shlex.quote(str(ROOT / "scripts"))
 
 
 # By whether torch is needed. torchvision and timm come with it only where images are decoded while they are used, or
