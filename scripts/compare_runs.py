@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from unravel.article import comparison
-from unravel.evidence.records import REPOSITORY
 from unravel.files import InputError, atomic, run_command_line
+from unravel.place import REPOSITORY
 from unravel.run import require_made, require_name
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from unravel.article import overview, pages
 from unravel.article.overview import Run
-from unravel.evidence.records import REPOSITORY
 from unravel.files import InputError, atomic, read_json, run_command_line
+from unravel.place import REPOSITORY
 from unravel.studies import FIGURES, paper
 
 PUBLISHED = ("cifar10-short",)  # folders of results/ that git tracks; .gitignore names them too

@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 
 from unravel.evidence import crate, provenance
-from unravel.evidence.records import REPOSITORY
 from unravel.files import atomic, run_command_line
+from unravel.place import REPOSITORY
 
 
 def main() -> None:

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from unravel.article import overview
-from unravel.evidence.records import REPOSITORY
 from unravel.files import atomic, run_command_line
+from unravel.place import REPOSITORY
 
 
 def main() -> None:

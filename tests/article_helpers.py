@@ -47,7 +47,7 @@ def write_config():
 
 def planned_commands():
     """The commands that snakemake would run, in its order."""
-    options = ["--snakefile", ROOT / "workflow" / "Snakefile", "--configfile", RUN / "config.yaml", "--cores", "1"]
+    options = ["--configfile", RUN / "config.yaml", "--cores", "1"]
     # A plan lists the jobs of a group by name: measurements that share a group with drawings would come too late.
     untrained = [f"measure_{study.name}=first" for study in MEASURED.values() if not study.measurement.trained]
     command = [sys.executable, "-m", "snakemake", *options, "--dry-run", "--printshellcmds", "--groups", *untrained]
@@ -64,7 +64,7 @@ def run_script(command):
 
 def make_run(folder):
     """Do the run in a folder: records name files relative to it, so it has to be the working directory."""
-    for name in ("scripts", "report"):
+    for name in ("scripts", "report", "workflow"):
         (folder / name).symlink_to(ROOT / name)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

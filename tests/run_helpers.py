@@ -14,7 +14,7 @@ import pytest
 import yaml
 from safetensors.numpy import save_file
 
-from unravel import tables
+from unravel import place, tables
 from unravel.data.preparation import Manifest
 from unravel.evidence import claims, freshness, lineage, provenance, records
 from unravel.evidence.lineage import read_records
@@ -64,7 +64,7 @@ def make_run(folder, monkeypatch):
 def take_the_place(folder, monkeypatch):
     """A folder as the working directory and as this repository."""
     monkeypatch.chdir(folder)
-    for module in (records, provenance, freshness):
+    for module in (place, records, provenance, freshness):
         monkeypatch.setattr(module, "REPOSITORY", folder)
     monkeypatch.setattr(records, "code_version", lambda: {"commit": "0" * 40, "dirty": False})
     monkeypatch.setattr(

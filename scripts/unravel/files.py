@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import importlib
 import os
 import re
 import stat
@@ -175,6 +176,16 @@ def sha256(path: Path | str) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({_reason(error)}); check its permissions and the disk") from error
+
+
+def optional(name: str, needed_for: str) -> Any:
+    """Import a module of a library that only some runs need. Raises InputError where it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name.partition(".")[0]:
+            raise
+        raise InputError(f"{needed_for}: {error.name} is not installed; `make everything` installs it") from error
 
 
 def run_command_line(main: Callable[[], None]) -> None:

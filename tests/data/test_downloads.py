@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 from data_helpers import noise, write_tar
+from torchvision.datasets import FashionMNIST
 
 from unravel.config import Download
 from unravel.data import Images, downloads
@@ -175,6 +176,23 @@ def test_the_tables_name_the_real_files() -> None:
     assert [archive.url.rpartition("/")[2] for archive in downloads.ARCHIVES["fashion-mnist"]] == [
         f"{split}-{kind}-ubyte.gz" for split in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
     ]
+
+
+def test_fashion_mnist_is_the_one_that_torchvision_knows() -> None:
+    names = [(archive.url.rpartition("/")[2], archive.md5) for archive in downloads.ARCHIVES["fashion-mnist"]]
+    assert names == FashionMNIST.resources
+    assert downloads.FASHION_HOME in FashionMNIST.mirrors
+    assert list(downloads.FASHION) == FashionMNIST.classes
+
+
+def test_a_download_that_is_cut_short_is_not_kept(
+    cifar10: bytes, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(server, monkeypatch, "cifar10", [cifar10])
+    server.content["/cifar-10-binary.tar.gz"] = cifar10[: len(cifar10) // 2]
+    with pytest.raises(InputError, match="the file received has MD5"):
+        load(tmp_path)
+    assert list(tmp_path.glob("*cifar-10*")) == []
 
 
 def test_a_download_that_fails_twice_is_tried_a_third_time(

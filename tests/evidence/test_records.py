@@ -117,7 +117,7 @@ def test_a_job_refuses_an_input_that_is_not_as_its_job_made_it(folder, content):
         next_job()
     assert str(refused.value) == (
         f"output.csv: has SHA-256 {sha256sum('output.csv')}, expected {made} as jobs/output.json says; to make it "
-        "again, run snakemake output.csv --force --cores all --configfile config.yaml"
+        'again, run snakemake -s "$UNRAVEL/workflow/Snakefile" output.csv --force --cores all --configfile config.yaml'
     )
     assert not Path("next.csv").exists()
     Path("output.csv").write_text("two")

@@ -9,8 +9,8 @@ from study_helpers import DEEP, mistakes_by_hand
 
 from unravel.data.batches import random_generator
 from unravel.engine.sweeps import spread
-from unravel.evidence.records import REPOSITORY
 from unravel.files import InputError
+from unravel.place import REPOSITORY
 from unravel.run import parse_config, read_config
 from unravel.studies import MEASURED
 from unravel.studies.base import Size

@@ -21,6 +21,39 @@ def test_auto_takes_the_gpu_where_there_is_one(monkeypatch, there, kind):
     assert devices.set_up(Execution(device="cpu")).type == "cpu"
 
 
+@pytest.mark.parametrize(
+    ("variables", "driver", "given"),
+    [
+        ({"CUDA_VISIBLE_DEVICES": "0"}, False, "CUDA_VISIBLE_DEVICES=0"),
+        ({"SLURM_JOB_GPUS": "1,2"}, False, "SLURM_JOB_GPUS=1,2"),
+        ({}, True, "nvidia0"),
+        ({}, False, None),
+        ({"CUDA_VISIBLE_DEVICES": ""}, True, None),  # a job that is given none, on a machine that has one
+        ({"CUDA_VISIBLE_DEVICES": "NoDevFiles"}, True, None),
+    ],
+)
+def test_a_job_with_a_gpu_does_not_run_on_the_cpu_because_its_torch_has_no_cuda(
+    monkeypatch, tmp_path, variables, driver, given
+):
+    for name in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(devices, "DRIVER", tmp_path / "nvidia0")
+    if driver:
+        (tmp_path / "nvidia0").touch()
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: False)
+    if given is None:
+        assert devices.set_up(Execution()).type == "cpu"
+    else:
+        with pytest.raises(InputError, match=rf"this job has a GPU \(.*{given}\), but torch .* was built without CUDA"):
+            devices.set_up(Execution())
+    assert devices.set_up(Execution(device="cpu")).type == "cpu"
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert devices.set_up(Execution()).type == "cpu"  # as on a machine whose driver is broken: torch says so itself
+
+
 def test_a_gpu_without_bf16_is_named(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Old Card")

@@ -10,7 +10,14 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 LOCK = (ROOT / "requirements.lock").read_text()
-LOCKED = dict(re.findall(r"^([a-z0-9-]+)==([^ ;\\\n]+)", LOCK, re.MULTILINE))
+PARTS = {name: (ROOT / f"requirements-{name}.lock").read_text() for name in ("run", "cpu")}
+
+
+def pins(lock):
+    return dict(re.findall(r"^([a-z0-9-]+)==([^ ;\\\n]+)", lock, re.MULTILINE))
+
+
+LOCKED = pins(LOCK)
 
 
 def conda_pins(path):
@@ -31,10 +38,8 @@ def test_conda_environments_pin_what_the_lock_pins(path):
 
 def test_the_conda_environment_holds_every_declared_dependency():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    declared = [
-        *project["dependencies"],
-        *(name for extra in project["optional-dependencies"].values() for name in extra),
-    ]
+    extras = project["optional-dependencies"].values()
+    declared = [*project["dependencies"], *(name for extra in extras for name in extra)]
     names = {re.split(r"[=<>]", requirement)[0].lower() for requirement in declared}
     assert set(conda_pins(ROOT / "environment.yml")) == names
 
@@ -46,11 +51,21 @@ def test_rule_environments_are_parts_of_the_whole_one():
 
 
 def test_every_locked_package_has_hashes_and_no_address():
-    entries = re.split(r"\n(?=[a-z])", LOCK.partition("\n")[2])
-    packages = [entry for entry in entries if re.match(r"[a-z0-9-]+==", entry)]
-    assert len(packages) >= len(LOCKED) > 100
-    assert all("--hash=sha256:" in entry for entry in packages)
-    assert "://" not in LOCK
+    for lock in (LOCK, *PARTS.values()):
+        entries = re.split(r"\n(?=[a-z])", lock.partition("\n")[2])
+        packages = [entry for entry in entries if re.match(r"[a-z0-9-]+==", entry)]
+        assert len(packages) >= len(pins(lock)) > 60
+        assert all("--hash=sha256:" in entry for entry in packages)
+        assert "://" not in lock
+
+
+def test_the_smaller_locks_are_parts_of_the_whole_one():
+    run, cpu = pins(PARTS["run"]), pins(PARTS["cpu"])
+    assert run.items() <= LOCKED.items()
+    without = {name for name in run if re.match(r"(torch|triton|nvidia-.*|cuda-.*)$", name)}
+    assert cpu == {name: version for name, version in run.items() if name not in without}
+    assert "torch" in without
+    assert not {"torchvision", "timm", "pytest"} & run.keys()
 
 
 def test_the_config_reference_is_what_the_code_says(monkeypatch):

@@ -1,5 +1,6 @@
 """What a call of make is given, or finds in a file, gets to no shell; a config gets to Snakemake once it is checked."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -73,7 +74,12 @@ def test_snakemake_gets_no_config_that_was_refused(checkout, target):
 def test_a_config_that_was_checked_reaches_snakemake_and_its_run_is_named(checkout):
     done = make(checkout, "report", "CONFIG=config.yaml")
     assert done.stdout == "The report: results/mine/report.html\n"
-    assert (checkout / "called").read_text().splitlines() == ["--cores", "all", "--configfile=config.yaml"]
+    assert (checkout / "called").read_text().splitlines() == [
+        "--logger=unravel",
+        "--cores",
+        "all",
+        "--configfile=config.yaml",
+    ]
 
 
 def test_a_published_run_is_rebuilt_from_its_own_config_once_that_was_checked(checkout):
@@ -81,7 +87,7 @@ def test_a_published_run_is_rebuilt_from_its_own_config_once_that_was_checked(ch
     (folder / "config.yaml").write_text(GOOD)
     assert make(checkout, "reference", "CONFIG=config.yaml").returncode == 0
     called = (checkout / "called").read_text().splitlines()
-    assert called[2:4] == ["--configfile=results/mine/config.yaml", "--forceall"]
+    assert called[3:5] == ["--configfile=results/mine/config.yaml", "--forceall"]
     (checkout / "called").unlink()
     (folder / "config.yaml").write_text(f"{GOOD}__use_yte__: true\n")
     done = make(checkout, "reference", "RUN=mine")
@@ -143,3 +149,37 @@ def test_a_run_does_not_write_into_the_folder_of_another(tmp_path):
     path.write_text(GOOD)
     with pytest.raises(InputError, match="is the config of run mine; give the folder that name"):
         check_call.run_of(path)
+
+
+@pytest.mark.parametrize(
+    ("found", "gpu", "lock"),
+    [
+        (True, False, "requirements-cpu.lock"),
+        (False, False, "requirements-run.lock"),
+        (True, True, "requirements-run.lock"),
+    ],
+)
+def test_a_run_installs_the_smallest_set_of_packages_that_serves(checkout, found, gpu, lock):
+    (checkout / ".venv" / "installed").unlink()
+    for name in ("requirements-run.lock", "requirements-cpu.lock"):
+        (checkout / name).symlink_to(ROOT / name)
+    write_tool(checkout, "uv", WRITE_DOWN)
+    asked = f'case "$*" in *torch==*) echo "$@" >> asked; exit {int(not found)};; esac'
+    write_tool(checkout, "python", f'#!/bin/sh\n{asked}\nexec {sys.executable} "$@"\n')
+    if gpu:
+        write_tool(checkout, "nvidia-smi", "#!/bin/sh\n")
+    arguments = ["--no-print-directory", "status", "CONFIG=config.yaml", "TORCH_FROM=some where"]
+    done = subprocess.run(["make", *arguments], cwd=checkout, capture_output=True, text=True)
+    assert [line for line in (checkout / "called").read_text().splitlines() if line.endswith(".lock")] == [lock]
+    assert ("installing torch with CUDA" in done.stdout) == (lock == "requirements-run.lock")
+    assert (checkout / ".venv" / "ready").exists()
+    if not gpu:
+        version = re.search(r"^torch==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)[1]
+        assert f"--find-links some where torch=={version}+cpu" in (checkout / "asked").read_text()
+    again = subprocess.run(["make", *arguments], cwd=checkout, capture_output=True, text=True)
+    assert "installing" not in again.stdout
+
+
+def test_what_is_installed_for_tests_serves_runs(checkout):
+    done = subprocess.run(["make", "-n", "report"], cwd=checkout, capture_output=True, text=True)
+    assert "requirements-run.lock" not in done.stdout

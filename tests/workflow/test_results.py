@@ -15,8 +15,8 @@ from workflow_helpers import copy_code
 import describe_results
 from unravel.evidence import seal
 from unravel.evidence.claims import read
-from unravel.evidence.records import REPOSITORY
 from unravel.evidence.verification import verify
+from unravel.place import REPOSITORY
 from unravel.studies.base import FOLDER
 
 RUNS = [REPOSITORY / "results" / name for name in describe_results.PUBLISHED]

@@ -1,11 +1,8 @@
 # The paper's claims, decided from measurements by the criteria in the studies' folders.
 rule claims:
     input:
-        claims=[path.relative_to(Path(workflow.basedir).parent).as_posix() for path in claims_files(CONFIG)],
-        code=[
-            "scripts/unravel/evidence/claims.py",
-            *sorted(map(str, Path("scripts/unravel/studies").glob("*/values.py"))),
-        ],
+        claims=[code(path.relative_to(ROOT).as_posix())[0] for path in claims_files(CONFIG)],
+        code=code("scripts/unravel/evidence/claims.py", "scripts/unravel/studies/*/values.py"),
         shared=SHARED_CODE,
         tables=[
             tables(study.key, study.measurement.networks(CONFIG))
@@ -24,6 +21,7 @@ rule claims:
     resources:
         **DRAWING,
     params:
+        scripts=scripts_folder,
         config=resolved_config,
         run=subpath(output.claims, parent=True),
         part=CONFIG.claims_part(),
@@ -31,5 +29,5 @@ rule claims:
     message:
         "Decide the paper's claims"
     shell:
-        "python scripts/judge_claims.py --config {params.config} --claims {input.claims} --run {params.run}"
+        "exec python {params.scripts}/judge_claims.py --config {params.config} --claims {input.claims:q} --run {params.run}"
         " --inputs {input.tables} --output {output.claims} --record {output.record} 2> {log}"

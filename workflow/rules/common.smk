@@ -1,12 +1,18 @@
 # The checked config, the run's folder, and what the other rule files share.
 import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
+ROOT = Path(workflow.snakefile).resolve().parents[2]  # the code's folder; results are in the working directory
+if not (ROOT / "scripts" / "unravel").is_dir():
+    sys.exit(
+        f"error: {workflow.snakefile}: lies without the scripts that it calls; clone the repository and name its file"
+    )
+sys.path.insert(0, str(ROOT / "scripts"))
 
-from unravel import resolved
+from unravel import place, resolved
 from unravel.cluster import resources
 from unravel.evidence import seal
 from unravel.files import InputError, require_writable
@@ -24,6 +30,15 @@ try:
         SEAL.require_same(RUN, CONFIG)
 except InputError as error:
     sys.exit(f"error: {error}")
+
+
+HERE = place.here()
+
+
+def code(*patterns):
+    """Files of the code, as the working directory sees them: relative where that is the code's own folder."""
+    found = sorted(path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file())
+    return [str(path.relative_to(ROOT) if HERE else path) for path in found]
 
 
 pathvars:
@@ -44,7 +59,16 @@ def resolved_config(wildcards, output):
     return resolved.path(RUN, CONFIG)
 
 
-ENVIRONMENTS = {True: "../envs/torch.yaml", False: "../envs/figures.yaml"}  # by whether torch is needed
+def scripts_folder(wildcards, output):
+    """The folder of the scripts that jobs call. Like the config's file, it is not compared: what it holds may move."""
+    occupy_for_another()
+    return "scripts" if HERE else shlex.quote(str(ROOT / "scripts"))
+
+
+# By whether torch is needed. torchvision and timm come with it only where images are decoded while they are used, or
+# where a network is one of theirs.
+NAMED = CONFIG.dataset.source == "imagenet" or len(CONFIG.trained) < len(CONFIG.networks)
+ENVIRONMENTS = {True: f"../envs/{'named' if NAMED else 'torch'}.yaml", False: "../envs/figures.yaml"}
 
 SEALED = SEAL.jobs if SEAL else frozenset()
 NONE = "(?!)"  # what no name matches
@@ -86,8 +110,16 @@ resource_scopes:
     drawing="local",
 
 
-# The job takes the shell's place, so that a signal reaches it: a training told to end then saves its state.
-shell.prefix("set -euo pipefail; exec ")
+# Each command takes the shell's place by `exec`, so that a signal reaches it: a training told to end saves its state.
+
+
+def occupy():
+    """Write the config that jobs read, and hold the run's folder until this process ends."""
+    global occupied
+    try:
+        occupied = resolved.occupy(RUN, CONFIG, sealed=SEAL is not None)
+    except InputError as error:
+        sys.exit(f"error: {error}")
 
 
 onstart:
@@ -96,7 +128,15 @@ onstart:
             resources.check(workflow.dag.needrun_jobs(), workflow.executor_settings.status_command)
         except InputError as error:
             sys.exit(f"error: {error}")
-    try:
-        workflow.occupied = resolved.occupy(RUN, CONFIG, sealed=SEAL is not None)  # until this process ends
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    occupy()
+
+
+OF_ANOTHER = not workflow.modifier.is_main_snakefile()  # as a module, of which Snakemake calls no onstart
+occupied = None
+
+
+def occupy_for_another():
+    """What onstart does, once jobs are planned to be run."""
+    runs = workflow.is_main_process and workflow.executor_plugin is not None and not workflow.dryrun
+    if OF_ANOTHER and occupied is None and runs:
+        occupy()

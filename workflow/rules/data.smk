@@ -4,13 +4,14 @@ rule prefetch:
         "<run>/logs/prefetch.log",
     localrule: True
     conda:
-        "../envs/torch.yaml"
+        ENVIRONMENTS[True]
     params:
+        scripts=scripts_folder,
         config=resolved_config,
     message:
-        "Download the images and pretrained weights that {CONFIG.run} needs"
+        f"Download the images and pretrained weights that {CONFIG.run} needs"
     shell:
-        "python scripts/prefetch.py --config {params.config} 2> {log}"
+        "exec python {params.scripts}/prefetch.py --config {params.config} 2> {log}"
 
 
 # The images, as uint8 tensors with a manifest that says what they are; ImageNet's stay where they are, and are listed.
@@ -29,15 +30,16 @@ if not SEAL:
         log:
             "<run>/logs/data.log",
         conda:
-            "../envs/torch.yaml"
+            ENVIRONMENTS[True]
         params:
+            scripts=scripts_folder,
             config=resolved_config,
             part=CONFIG.dataset_part(),
             folder=subpath(output.manifest, parent=True),
         message:
-            "Prepare the images of {CONFIG.dataset.name}"
+            f"Prepare the images of {CONFIG.dataset.name}"
         shell:
-            "python scripts/prepare_data.py --config {params.config} --output {params.folder}"
+            "exec python {params.scripts}/prepare_data.py --config {params.config} --output {params.folder}"
             " --record {output.record} 2> {log}"
 
 
@@ -52,10 +54,11 @@ elif not SEAL.holds_images:
         log:
             "<run>/logs/data.log",
         conda:
-            "../envs/torch.yaml"
+            ENVIRONMENTS[True]
         params:
+            scripts=scripts_folder,
             config=resolved_config,
         message:
-            "Prepare the images of {CONFIG.dataset.name} as {input} describes them"
+            f"Prepare the images of {CONFIG.dataset.name} as {{input}} describes them"
         shell:
-            "python scripts/restore_images.py --config {params.config} --manifest {input} 2> {log}"
+            "exec python {params.scripts}/restore_images.py --config {params.config} --manifest {input} 2> {log}"

@@ -1,14 +1,15 @@
 # The article: everything above, in one offline HTML file.
 rule report:
     input:
-        source=sorted(
-            str(path)
-            for folder in ("report", "scripts/unravel/studies", "scripts/unravel/article")
-            for path in Path(folder).rglob("*")
-            if path.suffix in (".html", ".css", ".js", ".yaml", ".bib") or path.parent.name == "article"
-            if path.is_file()
+        source=code(
+            *(
+                f"{folder}/**/*.{suffix}"
+                for folder in ("report", "scripts/unravel/studies")
+                for suffix in ("html", "css", "js", "yaml", "bib")
+            ),
+            "scripts/unravel/article/*.py",
         ),
-        module=[f"scripts/unravel/evidence/{module}.py" for module in ("checks", "provenance", "sources")],
+        module=code(*(f"scripts/unravel/evidence/{module}.py" for module in ("checks", "provenance", "sources"))),
         data=[MANIFEST, DATA_RECORD],
         training=[
             expand(
@@ -26,12 +27,13 @@ rule report:
     conda:
         "../envs/figures.yaml"
     params:
+        scripts=scripts_folder,
         run=subpath(output[0], parent=True),
         config=CONFIG.model_dump_json(),
     message:
         "Write the report to {output}"
     shell:
-        "python scripts/write_report.py --run {params.run} --output {output} 2> {log}"
+        "exec python {params.scripts}/write_report.py --run {params.run} --output {output} 2> {log}"
 
 
 # What the records of all jobs say, for machines; no job reads it.
@@ -39,7 +41,7 @@ rule provenance:
     input:
         report=rules.report.output if CONFIG.whole else list(WANTED.values()),
         claims=rules.claims.output.claims,
-        module="scripts/unravel/evidence/provenance.py",
+        module=code("scripts/unravel/evidence/provenance.py"),
     output:
         "<run>/provenance.json",
     log:
@@ -48,18 +50,19 @@ rule provenance:
     conda:
         "../envs/figures.yaml"
     params:
+        scripts=scripts_folder,
         run=subpath(output[0], parent=True),
     message:
         "Write down where everything comes from: {output}"
     shell:
-        "python scripts/write_provenance.py --run {params.run} --output {output} 2> {log}"
+        "exec python {params.scripts}/write_provenance.py --run {params.run} --output {output} 2> {log}"
 
 
 # After all else is written, so that a run with a failed check has its report: its first line says which failed.
 rule check:
     input:
         metadata="<run>/ro-crate-metadata.json",
-        module="scripts/unravel/evidence/checks.py",
+        module=code("scripts/unravel/evidence/checks.py"),
     output:
         "<run>/checks.txt",
     log:
@@ -68,17 +71,18 @@ rule check:
     conda:
         "../envs/figures.yaml"
     params:
+        scripts=scripts_folder,
         run=subpath(output[0], parent=True),
     message:
         "Check the science of the run"
     shell:
-        "python scripts/check.py --run {params.run} --output {output} 2> {log}"
+        "exec python {params.scripts}/check.py --run {params.run} --output {output} 2> {log}"
 
 
 rule crate:
     input:
         provenance=rules.provenance.output,
-        module="scripts/unravel/evidence/crate.py",
+        module=code("scripts/unravel/evidence/crate.py"),
     output:
         metadata="<run>/ro-crate-metadata.json",
         code=directory("<run>/code"),
@@ -88,9 +92,10 @@ rule crate:
     conda:
         "../envs/figures.yaml"
     params:
+        scripts=scripts_folder,
         run=subpath(output.metadata, parent=True),
     message:
         "Describe the run as an RO-Crate"
     shell:
-        "python scripts/write_crate.py --run {params.run} --provenance {input.provenance} --code {output.code}"
+        "exec python {params.scripts}/write_crate.py --run {params.run} --provenance {input.provenance} --code {output.code}"
         " --output {output.metadata} 2> {log}"

@@ -6,7 +6,7 @@ SOURCES = {
     "histories": rules.train.output.history,
 }
 # Figures and claims are cheap, so a change of the code behind their numbers makes them again.
-SHARED_CODE = [f"scripts/unravel/{module}.py" for module in ("statistics", "studies/paper", "studies/style")]
+SHARED_CODE = code(*(f"scripts/unravel/{module}.py" for module in ("statistics", "studies/paper", "studies/style")))
 
 
 def tables(key, networks):
@@ -66,6 +66,7 @@ for study in STUDIES.values():
                 else DRAWING
             ),
         params:
+            scripts=scripts_folder,
             config=resolved_config,
             part=lambda wildcards, study=study: study.measurement.decides(CONFIG, wildcards.network),
             study=study.key,
@@ -75,7 +76,7 @@ for study in STUDIES.values():
         message:
             study.measurement.message.replace("{", "{wildcards.")
         shell:
-            "python scripts/measure.py --study {params.study} --config {params.config} --network {wildcards.network}"
+            "exec python {params.scripts}/measure.py --study {params.study} --config {params.config} --network {wildcards.network}"
             " {params.given} --outputs {output.tables} --record {output.record} 2> {log}"
 
 
@@ -102,8 +103,8 @@ for slug, (study, figure) in FIGURES.items():
         name:
             f"figure_{figure.number}"
         input:
-            module=f"{drawing}/figure.py",
-            shared=[*SHARED_CODE, *(f"{drawing}/values.py" for _ in [0] if Path(f"{drawing}/values.py").is_file())],
+            module=code(f"{drawing}/figure.py")[0],
+            shared=[*SHARED_CODE, *code(f"{drawing}/values.py")],
             data=not_made(figure) if networks is None else [tables(key, networks) for key in figure.inputs],
         output:
             svg=report(f"<run>/figures/{slug}.svg", caption="../report/result.rst", category="Figures"),
@@ -122,13 +123,14 @@ for slug, (study, figure) in FIGURES.items():
         resources:
             **DRAWING,
         params:
+            scripts=scripts_folder,
             config=resolved_config,
             scale=CONFIG.scale,
             about=f"{figure.label}. {figure.title}. {figure.note}",
         message:
             f"Draw {figure.label}: {figure.title[0].lower()}{figure.title[1:]}"
         shell:
-            "python scripts/draw_figure.py --module {input.module} --scale {params.scale} --config {params.config}"
+            "exec python {params.scripts}/draw_figure.py --module {input.module:q} --scale {params.scale} --config {params.config}"
             " --inputs {input.data} --output {output.svg} --record {output.record} 2> {log}"
 
     if networks is not None:

@@ -11,7 +11,7 @@ rule train:
     wildcard_constraints:
         network=NONE if SEAL else "|".join(CONFIG.trained) or NONE,
     conda:
-        "../envs/torch.yaml"
+        ENVIRONMENTS[True]
     threads: CONFIG.execution.processes * (CONFIG.execution.threads + CONFIG.execution.workers)
     resources:
         **ASKED.place(),
@@ -19,12 +19,13 @@ rule train:
         mem_mb=ASKED.memory(),
         side_by_side=ASKED.gpus,
     params:
+        scripts=scripts_folder,
         config=resolved_config,
         part=lambda wildcards: CONFIG.training_part(wildcards.network),
     message:
         "Train {wildcards.network}, seed {wildcards.seed}, for {params.part[training][epochs]} epochs"
     shell:
-        "python scripts/train.py --config {params.config} --data {input.data} --network {wildcards.network}"
+        "exec python {params.scripts}/train.py --config {params.config} --data {input.data} --network {wildcards.network}"
         " --seed {wildcards.seed} --checkpoint {output.checkpoint} --history {output.history}"
         " --record {output.record} 2> {log}"
 
@@ -40,13 +41,14 @@ rule fetch_weights:
     wildcard_constraints:
         network=NONE if SEAL else "|".join(set(CONFIG.networks) - set(CONFIG.trained)) or NONE,
     conda:
-        "../envs/torch.yaml"
+        ENVIRONMENTS[True]
     threads: CONFIG.execution.threads + CONFIG.execution.workers
     params:
+        scripts=scripts_folder,
         config=resolved_config,
         part=lambda wildcards: CONFIG.training_part(wildcards.network),
     message:
         "Fetch the weights of {wildcards.network}"
     shell:
-        "python scripts/fetch_weights.py --config {params.config} --data {input.data} --network {wildcards.network}"
+        "exec python {params.scripts}/fetch_weights.py --config {params.config} --data {input.data} --network {wildcards.network}"
         " --seed {wildcards.seed} --checkpoint {output.checkpoint} --record {output.record} 2> {log}"

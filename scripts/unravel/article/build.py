@@ -24,6 +24,7 @@ from unravel.evidence import checks, claims, freshness, provenance, seal, verifi
 from unravel.evidence.lineage import end, ending, fact, find, read_records, require_as_made, trace
 from unravel.evidence.sources import sourced
 from unravel.files import InputError, read_bytes, read_json, sha256
+from unravel.place import here, snakemake
 from unravel.run import Config, read_config, to_yaml
 from unravel.statistics import mean_interval
 from unravel.studies import FIGURES, STUDIES
@@ -109,6 +110,8 @@ def write(run: Path, source: Path) -> str:
         defaults=panels.default_settings(),
         flat=flat,
         run=run.as_posix(),
+        snakemake=snakemake,
+        here=here(),
         manifest=manifest,
         networks=found.get("networks", {}),
         figures={slug: found[slug] for slug in FIGURES if slug in found},
@@ -229,7 +232,7 @@ def read_results(
             require_files(run, files, records)
             found[name] = read()
         except InputError as error:
-            command = f"snakemake {rule} --cores all --configfile {run.as_posix()}/config.yaml"
+            command = snakemake(rule, "--cores", "all", "--configfile", f"{run.as_posix()}/config.yaml")
             problems[name] = {"label": label, "problem": str(error), "command": command}
     return found, problems
 

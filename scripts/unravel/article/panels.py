@@ -8,8 +8,8 @@ from unravel.article import graphs
 from unravel.config import Settings, flat
 from unravel.evidence import lineage
 from unravel.evidence.lineage import Records
-from unravel.evidence.records import REPOSITORY
 from unravel.files import read_text, sha256
+from unravel.place import REPOSITORY
 from unravel.run import WHOLE, Config
 from unravel.studies import MEASURED
 

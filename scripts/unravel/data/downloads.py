@@ -1,24 +1,23 @@
-"""Downloads: CIFAR-10, CIFAR-100 and Fashion-MNIST, fetched from their homes by torchvision and checked by MD5.
+"""Downloads: CIFAR-10, CIFAR-100 and Fashion-MNIST, fetched from their homes and checked by MD5.
 
-CIFAR comes from the binary archives, because torchvision's own CIFAR classes unpickle and this project reads no pickle.
-Archives are kept as they came, where torchvision keeps them too, and are parsed in memory; nothing is extracted.
-torchvision cannot resume a partial download: a broken one starts again from its first byte.
+CIFAR comes from the binary archives, because the others hold pickles and this project reads none. Archives are kept as
+they came, where torchvision keeps them too, and are parsed in memory; nothing is extracted. A download that breaks
+starts again from its first byte.
 """
 
 import gzip
-import io
-import socket
+import hashlib
+import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr
+from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
+from urllib.request import Request, urlopen
 
 import numpy as np
-from torchvision.datasets import FashionMNIST
-from torchvision.datasets.utils import calculate_md5, download_url
+from tqdm import tqdm
 
 from unravel.config import Download
 from unravel.data import trees
@@ -46,6 +45,10 @@ class CifarFormat(NamedTuple):
 
 
 CIFAR_HOME = "https://www.cs.toronto.edu/~kriz/"
+FASHION_HOME = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+FASHION: tuple[str, ...] = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+)  # fmt: skip
 ARCHIVES = {
     "cifar10": (
         Archive(CIFAR_HOME + "cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530", "cifar-10-binary.tar.gz"),
@@ -55,7 +58,13 @@ ARCHIVES = {
     ),
     # train images, train labels, test images, test labels
     "fashion-mnist": tuple(
-        Archive(FashionMNIST.mirrors[0] + name, md5, f"FashionMNIST/raw/{name}") for name, md5 in FashionMNIST.resources
+        Archive(FASHION_HOME + name, md5, f"FashionMNIST/raw/{name}")
+        for name, md5 in (
+            ("train-images-idx3-ubyte.gz", "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
+            ("train-labels-idx1-ubyte.gz", "25c81989df183df01b3e8a0aad5dffbe"),
+            ("t10k-images-idx3-ubyte.gz", "bef4ecab320f06d8554ea6380940ec79"),
+            ("t10k-labels-idx1-ubyte.gz", "bb300cfdad3c16e7a12a480ee83cd310"),
+        )
     ),
 }
 FORMATS = {
@@ -66,10 +75,11 @@ ORIGINS = {
     "cifar10": f"CIFAR-10 (Krizhevsky 2009), binary version from {CIFAR_HOME}cifar.html, with its own split.",
     "cifar100": f"CIFAR-100 (Krizhevsky 2009), binary version from {CIFAR_HOME}cifar.html, with its own split and its "
     "100 fine classes.",
-    "fashion-mnist": "Fashion-MNIST (Xiao, Rasul and Vollgraf 2017), as torchvision downloads it, with its own split.",
+    "fashion-mnist": "Fashion-MNIST (Xiao, Rasul and Vollgraf 2017), from its authors' server, with its own split.",
 }
 PAUSES = (0, 2, 8, 30)  # seconds before each attempt to download
 TIMEOUT = 60  # seconds without a byte before an attempt counts as failed
+AGENT = {"User-Agent": "unravel"}  # some servers answer no client without a name
 
 
 def load(settings: Download, sleep: Callable[[float], None] = time.sleep) -> Images:
@@ -82,7 +92,7 @@ def load(settings: Download, sleep: Callable[[float], None] = time.sleep) -> Ima
     if settings.source == "fashion-mnist":
         train_images, train_labels, test_images, test_labels = (_read_idx(path) for path in paths)
         train, test = _as_split(train_images, train_labels), _as_split(test_images, test_labels)
-        class_names = tuple(FashionMNIST.classes)
+        class_names = FASHION
     else:
         train, test, class_names = _read_cifar(paths[0], FORMATS[settings.source])
     return Images(*train, *test, class_names, ORIGINS[settings.source], {str(path): sha256(path) for path in paths})
@@ -100,7 +110,7 @@ def fetch(archive: Archive, downloads: Path, sleep: Callable[[float], None]) -> 
     """
     path = downloads / archive.place
     if path.exists():
-        if (md5 := calculate_md5(regular(path, "delete it to download it again"))) != archive.md5:
+        if (md5 := _md5(regular(path, "delete it to download it again"))) != archive.md5:
             raise InputError(
                 f"{path}: has MD5 {md5}, expected {archive.md5}: it is damaged or incomplete; "
                 "delete it to download it again"
@@ -112,7 +122,7 @@ def fetch(archive: Archive, downloads: Path, sleep: Callable[[float], None]) -> 
         try:
             _download(archive, path)
             return path
-        except (OSError, RuntimeError, HTTPException) as error:
+        except (OSError, HTTPException) as error:
             reason = str(error)
     raise InputError(
         f"{archive.url}: cannot be downloaded after {len(PAUSES)} attempts: {reason}; "
@@ -121,25 +131,19 @@ def fetch(archive: Archive, downloads: Path, sleep: Callable[[float], None]) -> 
 
 
 def _download(archive: Archive, path: Path) -> None:
-    with atomic(path) as partial, _patience_and_quiet():
-        try:
-            download_url(archive.url, str(partial.parent), partial.name, archive.md5)
-        except RuntimeError as error:  # torchvision's word for a wrong checksum, which it does not show
-            if not partial.exists():
-                raise
-            raise RuntimeError(f"the file received has MD5 {calculate_md5(partial)}, expected {archive.md5}") from error
+    with atomic(path) as partial:
+        with urlopen(Request(archive.url, headers=AGENT), timeout=TIMEOUT) as answer, partial.open("wb") as file:
+            length = int(answer.headers.get("Content-Length", 0)) or None
+            watched = sys.stderr.isatty()
+            with tqdm.wrapattr(answer, "read", total=length, desc=path.name, disable=not watched, leave=False) as body:
+                shutil.copyfileobj(body, file)
+        if (md5 := _md5(partial)) != archive.md5:
+            raise OSError(f"the file received has MD5 {md5}, expected {archive.md5}")
 
 
-@contextmanager
-def _patience_and_quiet() -> Iterator[None]:
-    """Give torchvision's download a timeout, which it lacks, and no progress bar where nobody watches a terminal."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(TIMEOUT)
-    try:
-        with redirect_stderr(sys.stderr if sys.stderr.isatty() else io.StringIO()):
-            yield
-    finally:
-        socket.setdefaulttimeout(before)
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _read_cifar(path: Path, layout: CifarFormat) -> tuple[Split, Split, tuple[str, ...]]:

@@ -8,7 +8,7 @@ processes, nor on where a training was resumed.
 import os
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import v2
 
 from unravel.config import Augmentation
 from unravel.data import listing
 from unravel.data.preparation import Manifest
-from unravel.files import InputError, regular
+from unravel.files import InputError, optional, regular
+
+v2 = optional("torchvision.transforms.v2", "images that are decoded while they are used")
+Crop = Callable[[Image.Image], Tensor]  # one of torchvision's transforms
 
 NO_SEED = -1  # of an image that is not changed at random
 
@@ -32,7 +34,7 @@ NO_SEED = -1  # of an image that is not changed at random
 class Decoding(Dataset[tuple[Tensor, int]]):
     """Listed images as (channel, height, width) uint8 with their labels, by (place in the list, random seed)."""
 
-    def __init__(self, root: Path, files: NDArray[np.str_], labels: NDArray[np.int64], crop: v2.Transform) -> None:
+    def __init__(self, root: Path, files: NDArray[np.str_], labels: NDArray[np.int64], crop: Crop) -> None:
         self.root, self.files, self.labels, self.crop = root, files, labels, crop  # arrays: workers share their memory
 
     def __getitem__(self, which: tuple[int, int]) -> tuple[Tensor, int]:
@@ -96,9 +98,9 @@ class StreamedSplit:
         )
         return self._load(chosen, crop, self.workers)
 
-    def _centre(self) -> v2.Transform:
+    def _centre(self) -> Crop:
         assert self.manifest.streaming is not None
-        return v2.Compose(
+        return v2.Compose(  # type: ignore[no-any-return]
             [
                 v2.Resize(self.manifest.streaming.resize),
                 v2.CenterCrop(self.manifest.image_shape[:2]),
@@ -106,9 +108,7 @@ class StreamedSplit:
             ]
         )
 
-    def _load(
-        self, chosen: list[list[tuple[int, int]]], crop: v2.Transform, workers: int
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    def _load(self, chosen: list[list[tuple[int, int]]], crop: Crop, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
         assert self.manifest.streaming is not None
         device = self.labels.device
         loader = DataLoader(

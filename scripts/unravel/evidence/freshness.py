@@ -21,8 +21,9 @@ from typing import Any, Literal
 from unravel.config import flat
 from unravel.evidence import lineage
 from unravel.evidence.lineage import Record, Records
-from unravel.evidence.records import REPOSITORY, UNDECIDING
+from unravel.evidence.records import UNDECIDING
 from unravel.files import read_text, sha256
+from unravel.place import REPOSITORY, is_code, snakemake
 from unravel.run import Config
 from unravel.studies import FIGURES, MEASURED
 
@@ -117,7 +118,8 @@ class Checkout:
     def hash(self, path: Path) -> str | None:
         """SHA-256 of a file as it is now; None if it is not there."""
         if path not in self._hashes:
-            self._hashes[path] = sha256(path) if path.is_file() else None
+            file = self.repository / path if is_code(path) else path
+            self._hashes[path] = sha256(file) if file.is_file() else None
         return self._hashes[path]
 
     @cached_property
@@ -172,7 +174,7 @@ def drift(records: Records, checkout: Checkout) -> list[str]:
 def report(run: Path, records: Records, results: Iterable[Freshness], checkout: Checkout) -> Freshness:
     """The state of the report: it shows the results on record, and none of these is to be made again."""
     page = run / "report.html"
-    command = shlex.join(["snakemake", "--cores", "all", "--configfile", checkout.config_path])
+    command = snakemake("--cores", "all", "--configfile", checkout.config_path)
     if not page.exists():
         return Freshness("report", "missing", (f"{page}: is missing",), command)
     unfresh = [result for result in results if not result.settled]
@@ -190,7 +192,7 @@ def _result(run: Path, name: str, records: Records, checkout: Checkout) -> Fresh
     if name in checkout.sealed:
         return Freshness(name, "sealed")
     target = _target(run, name)
-    command = shlex.join(["snakemake", str(target), "--cores", "all", "--configfile", checkout.config_path])
+    command = snakemake(str(target), "--cores", "all", "--configfile", checkout.config_path)
     if name not in records:
         if not target.exists():
             return Freshness(name, "missing", (f"{target}: is missing",), command)

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from unravel.files import InputError, cut, read_json
+from unravel.place import snakemake
 
 SCHEMA = 2  # of the records that jobs write; those of schema 1 are read as well, they carry no digest of themselves
 
@@ -141,9 +142,9 @@ def require_as_made(found: Mapping[str, str], records: Records, run: Path) -> No
         made = records[made_by[path]]["outputs"][path]["sha256"]
         if found[path] != made:
             record = run / "jobs" / f"{made_by[path]}.json"
+            again = snakemake(path, "--force", "--cores", "all", "--configfile", str(run / "config.yaml"))
             raise InputError(
-                f"{path}: has SHA-256 {found[path]}, expected {made} as {record} says; to make it again, run "
-                f"snakemake {path} --force --cores all --configfile {run / 'config.yaml'}"
+                f"{path}: has SHA-256 {found[path]}, expected {made} as {record} says; to make it again, run {again}"
             )
 
 

@@ -22,8 +22,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from unravel.evidence import lineage
 from unravel.evidence.claims import Judged, Verdict, read_judged
 from unravel.evidence.lineage import Records
-from unravel.evidence.records import REPOSITORY
 from unravel.files import InputError, cut, read_bytes, read_text, sha256
+from unravel.place import REPOSITORY, is_code
 from unravel.run import read_config
 
 SCHEMA = 1
@@ -241,8 +241,8 @@ def _files(records: Records, others: list[Path]) -> dict[str, File]:
     found: dict[str, File] = {}
     for record in records.values():
         for path, described in record["inputs"].items():
-            place: Literal["repository", "given"] = "repository" if _is_code(path) else "given"
-            kind: Literal["code", "source data"] = "code" if _is_code(path) else "source data"
+            place: Literal["repository", "given"] = "repository" if is_code(public(path)) else "given"
+            kind: Literal["code", "source data"] = "code" if is_code(public(path)) else "source data"
             found.setdefault(public(path), File(**described, kind=kind, origin=place))
     for name, record in records.items():
         for path, described in record["outputs"].items():
@@ -252,10 +252,6 @@ def _files(records: Records, others: list[Path]) -> dict[str, File]:
         described = {"sha256": sha256(path), "bytes": path.stat().st_size, "kind": path.stem, "origin": "made here"}
         found[path.as_posix()] = File.model_validate(described)
     return dict(sorted(found.items()))
-
-
-def _is_code(path: str) -> bool:
-    return public(path).startswith(("scripts/", "report/"))
 
 
 def _figure(slug: str, job: str, record: Mapping[str, Any], claims: list[Judged], page: str) -> FigureEntry:

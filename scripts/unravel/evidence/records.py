@@ -17,6 +17,7 @@ from typing import Any
 
 from unravel.evidence import lineage
 from unravel.files import InputError, atomic, sha256
+from unravel.place import REPOSITORY, recorded
 
 PACKAGES = (
     "torch",
@@ -33,7 +34,7 @@ PACKAGES = (
 )
 # Code that decides no result.
 UNDECIDING = (
-    *(f"scripts/unravel/{name}" for name in ("files.py", "run.py", "config/", "cluster/")),
+    *(f"scripts/unravel/{name}" for name in ("files.py", "place.py", "run.py", "config/", "cluster/")),
     *(f"scripts/unravel/evidence/{name}.py" for name in ("records", "lineage")),
     "scripts/unravel/records.py",  # where it was when the oldest published records were written
     "scripts/unravel/studies/__init__.py",
@@ -41,7 +42,6 @@ UNDECIDING = (
 )
 STUDIES = "scripts/unravel/studies/"
 PARTS_OF_STUDIES = ("/measure.py", "/figure.py", "/values.py")  # those that a job uses of a study
-REPOSITORY = Path(__file__).resolve().parents[3]
 LOCK = REPOSITORY / "requirements.lock"  # which only a checkout has: installed, the library's version says what it is
 
 
@@ -63,7 +63,7 @@ def job(
     if an output is sealed.
     """
     facts: dict[str, Any] = {}
-    read = {str(path): describe(path) for path in inputs if Path(path).is_file()}
+    read = {recorded(path): describe(path) for path in inputs if Path(path).is_file()}
     if jobs := next((folder for folder in Path(record).parents if folder.name == "jobs"), None):
         lineage.require_unsealed(map(str, outputs), jobs.parent)
         hashes = {path: file["sha256"] for path, file in read.items()}
@@ -72,13 +72,13 @@ def job(
     started, clock = datetime.now(UTC), time.perf_counter()
     yield facts
     seconds = time.perf_counter() - clock
-    used = {str(path): describe(path) for path in inputs}
+    used = {recorded(path): describe(path) for path in inputs}
     for path, was in read.items():
         if used.get(path, was) != was:
             raise InputError(f"{path}: changed while the job was running; run the job again")
     entry = {
         "schema": lineage.SCHEMA,
-        "command": shlex.join(["python", *sys.argv]),
+        "command": shlex.join(["python", *map(recorded, sys.argv)]),
         "inputs": used,
         "outputs": {str(path): describe(path) for path in outputs},
         "settings": settings,

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from unravel.files import InputError, regular
+from unravel.files import InputError, optional, regular
 from unravel.networks.adapters import adapt
 from unravel.networks.base import Network, misfit
 
@@ -103,7 +103,7 @@ def find(name: str) -> Named:
 
 
 def _torchvision(name: str, model: str) -> Named:
-    from torchvision import models
+    models = optional("torchvision.models", name)
 
     _require_known(name, model, models.list_models())
     builder = models.get_model_builder(model)
@@ -128,10 +128,7 @@ def _torchvision(name: str, model: str) -> Named:
 
 
 def _timm(name: str, model: str) -> Named:
-    try:
-        import timm  # here, so that only who names one of its networks waits for it
-    except ImportError as error:
-        raise InputError(f"{name}: timm is not installed here; install it: pip install timm") from error
+    timm = optional("timm", name)  # here, so that only who names one of its networks waits for it
 
     _require_known(name, model.partition(".")[0], timm.list_models())
     try:
