@@ -26,13 +26,13 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
         _draw_deletions(deletions, found["deletions"])
         for system, mark in (("transformer", _TRANSFORMER), ("residual", _MARKS["block"])):
             rows = found["lengths"][found["lengths"].system == system]
-            _draw_shares(lengths, 10.0**rows.log10_norm, rows.length, mark, f"paths, {system}")
+            _draw_shares(lengths, 10.0**rows.log10_norm, rows.length, mark, f"{system}, paths")
         norms = 10.0 ** found["by_kind"].log10_norm
         for kind in KINDS:
             _draw_shares(kinds, norms, found["by_kind"][kind], _MARKS[kind], f"_{_SERIES[kind]}")
         style.panel_title(deletions, "A", "error without a branch, percent")
         style.panel_title(lengths, "B", "gradient by length, percent")
-        style.panel_title(kinds, "C", "by branches of a kind, percent")
+        style.panel_title(kinds, "C", "by kind of branch, percent")
         for panel, across in ((deletions, "position"), (lengths, "path length"), (kinds, "branches of that kind")):
             panel.set_ylim(bottom=0)
             panel.set_xlabel(across)
