@@ -10,7 +10,7 @@ from unravel.data.preparation import load_split, read_manifest
 from unravel.studies import style
 
 SHOWN_CLASSES = 10
-SHOWN_IMAGES, SHOWN_ON_A_PHONE = 8, 6  # more would make the report of a run on CIFAR-10 larger than 5 MB
+SHOWN_IMAGES = 6  # more would make the report of a run on CIFAR-10 larger than 5 MB
 
 
 def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
@@ -22,7 +22,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
     names = manifest.classes[:SHOWN_CLASSES]
     with style.axes(rows=len(names), height=0.5 * len(names) + 0.3, squeeze=False) as (figure, panels):
         for label, (panel, name) in enumerate(zip(panels[:, 0], names, strict=True)):
-            chosen = shown[labels == label][: SHOWN_ON_A_PHONE if style.is_narrow() else SHOWN_IMAGES]
+            chosen = shown[labels == label][:SHOWN_IMAGES]
             if len(chosen):  # a class may have test images only
                 strip = np.concatenate(_with_gap(chosen), axis=1)
                 panel.imshow(strip, interpolation="none")  # the pixels as they are: enlarged ones would fill megabytes
