@@ -10,7 +10,7 @@ from unravel.data.preparation import load_split, read_manifest
 from unravel.studies import style
 
 SHOWN_CLASSES = 10
-SHOWN_IMAGES = 6  # more would make the report of a run on CIFAR-10 larger than 5 MB
+SHOWN_IMAGES = 5  # more would make the report of a run on CIFAR-10 larger than 5 MB
 
 
 def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
