@@ -1,4 +1,4 @@
-// The page is complete without its scripts. This one: theme, contents, permalinks, previews, copy buttons and printing.
+// The page is complete without its scripts. This one: theme, contents, permalinks, previews, downloads, copy buttons, printing.
 function all(selector, inside = document) {
   return [...inside.querySelectorAll(selector)];
 }
@@ -146,6 +146,22 @@ main.addEventListener("focusout", closePreview);
 addEventListener("keydown", ({ key }) => {
   if (key === "Escape") closePreview();
 });
+
+// --- downloads: text is compressed in the page and saved as the file that it was; without this script, compressed ---
+for (const link of all('a[download$=".svg.gz"], a[download$=".csv.gz"]')) {
+  link.addEventListener(
+    "click",
+    async (click) => {
+      click.preventDefault();
+      const bytes = Uint8Array.from(atob(link.href.split(",")[1]), (letter) => letter.charCodeAt(0));
+      const plain = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+      link.href = URL.createObjectURL(await new Response(plain).blob());
+      link.download = link.download.replace(/\.gz$/, "");
+      link.click();
+    },
+    { once: true },
+  );
+}
 
 // --- copy buttons ---
 for (const button of all("button.copy")) {

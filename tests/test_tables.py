@@ -89,11 +89,10 @@ KINDS.append(Path("checkpoints/vgg/seed1.history.csv"))
 
 def test_every_table_of_the_published_run_is_what_it_must_be():
     found = published()
-    assert len(found) == 60
     for path, table in found.values():
         tables.read_whole(path, table)
     written = {path.relative_to(PUBLISHED) for path in PUBLISHED.glob("*/**/*.csv") if "figures" not in path.parts}
-    assert set(found) == written
+    assert set(found) == written != set()
 
 
 def cells_that_cannot_be(column: Column, places: random.Random):

@@ -2,6 +2,7 @@
 
 import base64
 import getpass
+import gzip
 import itertools
 import json
 import math
@@ -103,11 +104,16 @@ def test_a_recorded_command_makes_the_same_files_again(folder, tmp_path, monkeyp
 def test_downloads_are_the_figures_files(page):
     for slug, figure in figures(page).items():
         links = [link.attributes for link in figure.all("a") if "download" in link.attributes]
-        assert [link["download"] for link in links] == [f"{slug}.{suffix}" for suffix in ("svg", "pdf", "csv")]
+        assert [link["download"] for link in links] == [f"{slug}.{ending}" for ending in ("svg.gz", "pdf", "csv.gz")]
         for link in links:
             kind, content = link["href"].split(",")
-            assert re.fullmatch("data:[a-z]+/[a-z+]+;base64", kind)
-            assert base64.b64decode(content) == (RUN / "figures" / link["download"]).read_bytes()
+            content = base64.b64decode(content)
+            if link["download"].endswith(".gz"):
+                assert kind == "data:application/gzip;base64"
+                content = gzip.decompress(content)
+            else:
+                assert kind == "data:application/pdf;base64"
+            assert content == (RUN / "figures" / link["download"].removesuffix(".gz")).read_bytes()
 
 
 def test_text_of_others_is_no_markup(page):

@@ -150,5 +150,5 @@ def test_an_error_is_shown_whole_with_the_log_and_its_text(checkout):
 
 def test_a_plan_and_a_call_with_nothing_to_do_read_as_without_the_plugin(checkout):
     plan = subprocess.run(**called(checkout, "figure_2", "--dry-run"), text=True, capture_output=True)
-    assert "Draw Figure 2: the paths that deleting one block leaves" in plan.stderr
-    assert "jobs done" not in plan.stderr
+    assert "Draw Figure 2: the paths that deleting one block leaves" in plan.stdout
+    assert "jobs done" not in plan.stdout + plan.stderr

@@ -188,13 +188,13 @@ def test_parameters_and_multiply_adds_of_resnet_200_match_the_count_by_hand_and_
 
 def test_a_bottleneck_network_with_timms_weights_computes_what_timms_does():
     settings = RESNET_200.model_copy(update={"blocks_per_stage": (3, 4, 6, 3)})
-    theirs = timm.create_model("resnetv2_50", num_classes=7).eval()
+    theirs = timm.create_model("resnetv2_50", num_classes=7).double().eval()
     generator = random_generator(3)
     for module in theirs.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_var.copy_(torch.rand(module.running_var.shape, generator=generator) + 0.5)
             module.running_mean.copy_(torch.randn(module.running_mean.shape, generator=generator) * 0.1)
-    ours = build(settings, (64, 64, 3), 7).eval()
+    ours = build(settings, (64, 64, 3), 7).double().eval()
     renamed = {}
     for name, tensor in theirs.state_dict().items():
         stage, _, rest = name.removeprefix("stages.").partition(".blocks.")
@@ -208,15 +208,16 @@ def test_a_bottleneck_network_with_timms_weights_computes_what_timms_does():
             .replace("norm.", "head.0.")
         ] = tensor
     ours.load_state_dict({name: t.flatten(1) if name == "head.4.weight" else t for name, t in renamed.items()})
-    images = torch.randn(2, 3, 64, 64, generator=generator)
+    images = torch.randn(2, 3, 64, 64, generator=generator, dtype=torch.float64)
     with torch.inference_mode():
         expected = theirs(images)
-        torch.testing.assert_close(ours(images), expected, rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(for_inference(ours, "fp32")(images), expected, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(ours(images), expected, rtol=1e-10, atol=1e-10)
+        in_single = for_inference(ours, "fp32")(images.float())
+        torch.testing.assert_close(in_single, expected.float(), rtol=1e-3, atol=1e-4)
         for gone in (0, 1, 3):  # the same deletions as in timm's network, taken apart
             wiring = tuple((block, block != gone) for block in range(16))
             torch.testing.assert_close(
-                ours(images, wiring), adapt(theirs, "timm")(images, wiring), rtol=1e-4, atol=1e-5
+                ours(images, wiring), adapt(theirs, "timm")(images, wiring), rtol=1e-10, atol=1e-10
             )
 
 

@@ -1,6 +1,5 @@
 """The article: a run's folder and the templates in report/ become one offline HTML file."""
 
-import base64
 import io
 import json
 import os
@@ -30,7 +29,7 @@ from unravel.statistics import mean_interval
 from unravel.studies import FIGURES, STUDIES
 from unravel.studies.base import NARROW_SVG, Figure
 
-MEDIA_TYPES = {"svg": "image/svg+xml", "pdf": "application/pdf", "csv": "text/csv"}
+DOWNLOADS = ("svg", "pdf", "csv")  # of a figure's files
 ROWS_SHOWN, ROWS_PRINTED = 200, 40  # of the table behind a figure
 # The contents' groups with the order of their first part. Parts of the last one are folded.
 GROUPS = (
@@ -58,7 +57,7 @@ class Picture:
     original: bool
     measured: bool
     drawings: dict[str, tuple[str, Markup]]
-    downloads: dict[str, str]
+    downloads: dict[str, pages.Download]
     table: pd.DataFrame
     values: dict[str, Any]
     record: dict[str, Any]
@@ -351,7 +350,7 @@ def read_picture(run: Path, figure: Figure, records: Mapping[str, dict[str, Any]
     slug = figure.slug
     path = run / "figures" / slug
     again = "draw the figure again"
-    contents = {suffix: read_bytes(path.with_suffix(f".{suffix}"), again) for suffix in MEDIA_TYPES}
+    contents = {suffix: read_bytes(path.with_suffix(f".{suffix}"), again) for suffix in DOWNLOADS}
     values = read_json(path.with_suffix(".json"), again)
     try:
         # names are text, also what pandas takes for a missing value ("null")
@@ -371,10 +370,7 @@ def read_picture(run: Path, figure: Figure, records: Mapping[str, dict[str, Any]
         original=figure.original,
         measured=figure.measured,
         drawings=made,
-        downloads={
-            suffix: f"data:{MEDIA_TYPES[suffix]};base64,{base64.b64encode(content).decode()}"
-            for suffix, content in contents.items()
-        },
+        downloads={suffix: pages.download(content, suffix) for suffix, content in contents.items()},
         table=table,
         values=sourced(values, f"figures/{slug}.json", f"origin-{slug}"),
         record=record,

@@ -1,10 +1,11 @@
 """Pages: what every page made from the templates in report/ shares, and how they word numbers."""
 
 import base64
+import gzip
 import hashlib
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import cache
 from pathlib import Path
@@ -89,7 +90,26 @@ def _hash(text: str) -> str:
 
 def svg_address(svg: bytes) -> str:
     """The address of a picture that is part of the page; nothing in it can run or fetch."""
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
+    return _address(svg, "image/svg+xml")
+
+
+def _address(content: bytes, media_type: str) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file to save from a page: its address, and how its name ends."""
+
+    address: str
+    ending: str
+
+
+def download(content: bytes, suffix: str) -> Download:
+    """A file in the page, text compressed to a quarter: the page's script saves it as it was."""
+    if suffix == "pdf":
+        return Download(_address(content, "application/pdf"), suffix)
+    return Download(_address(gzip.compress(content, mtime=0), "application/gzip"), f"{suffix}.gz")
 
 
 def points(value: float | None, digits: int = 2) -> str:
