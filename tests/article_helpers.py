@@ -5,7 +5,9 @@ import runpy
 import shlex
 import subprocess
 import sys
+from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import cached_property
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -102,8 +104,13 @@ class Element:
 
     def all(self, *tags):
         """The elements below this one, in the order of the page; those with one of the tags, if any is given."""
-        below = [element for child in self.children for element in (child, *child.all())]
-        return [element for element in below if not tags or element.tag in tags]
+        found, waiting = [], self.children[::-1]
+        while waiting:
+            element = waiting.pop()
+            waiting += element.children[::-1]
+            if not tags or element.tag in tags:
+                found.append(element)
+        return found
 
     def with_class(self, name):
         """The elements below this one that have a class."""
@@ -111,7 +118,15 @@ class Element:
 
     def by_id(self, name):
         """The one element below this one with an id."""
-        (found,) = [element for element in self.all() if element.attributes.get("id") == name]
+        (found,) = self.named[name]
+        return found
+
+    @cached_property
+    def named(self):
+        """The elements below this one by their ids, of which each should have one."""
+        found = defaultdict(list)
+        for element in self.all():
+            found[element.attributes.get("id")].append(element)
         return found
 
 

@@ -181,10 +181,12 @@ def inputs(tmp_path_factory):
     return figure_helpers.input_files(tmp_path_factory.mktemp("inputs"))
 
 
-@pytest.fixture(scope="module")
-def drawn(inputs, tmp_path_factory):
-    """A folder with the files of every figure."""
-    folder = tmp_path_factory.mktemp("figures")
-    for study, paths in inputs.items():
-        figure_helpers.draw(study, paths, folder / f"{study}.svg")
-    return folder
+@pytest.fixture(scope="session")
+def drawn(made_once, tmp_path_factory):
+    """A folder with the files of every figure. Tests that change one work on a copy."""
+
+    def make(folder):
+        for study, paths in figure_helpers.input_files(tmp_path_factory.mktemp("inputs")).items():
+            figure_helpers.draw(study, paths, folder / f"{study}.svg")
+
+    return made_once("figures", make)

@@ -97,12 +97,12 @@ def without(network, place):
 @pytest.mark.parametrize("name", SMALL)
 def test_deleting_a_block_is_replacing_it_by_its_skip_connection(name):
     network = make(name, torch.float64)
-    images = make_images(torch.float64)
-    adapted = adapt(network, name)
+    images = make_images(torch.float64)[:1]
+    adapted, intact = adapt(network, name), network(images)
     for place in range(len(adapted.blocks)):
         found = adapted(images, delete(adapted.intact, [place]))
         torch.testing.assert_close(found, without(network, place)(images), rtol=1e-10, atol=1e-10)
-        assert (found - network(images)).abs().max() > 1e-6  # a deletion that changed nothing would prove nothing
+        assert (found - intact).abs().max() > 1e-6  # a deletion that changed nothing would prove nothing
 
 
 @torch.inference_mode()

@@ -54,7 +54,7 @@ def train(
         step: Step = CapturedStep(network, settings)
     else:
         step = Step(network, settings, group, same_blocks)
-    progress = states.resume(network, step.optimizer, saving, group)
+    progress = states.resume(network, step.momentum, saving, group)
     history = progress.history
     steps = steps_per_epoch(len(train_split.labels), settings)
     for epoch in range(len(history) + 1, settings.epochs + 1):
@@ -63,7 +63,7 @@ def train(
         losses = progress.losses.tolist()  # waits for the device, so the clock tells the truth
         seconds = time.perf_counter() - clock
         if len(losses) < steps:
-            states.save(network, step.optimizer, saving, progress, group)
+            states.save(network, step.momentum, saving, progress, group)
             raise Stopped(f"stopped before step {len(losses) + 1} of {steps} in epoch {epoch} of {settings.epochs}")
         check_losses(losses, epoch, settings)
         history.append(
@@ -80,7 +80,7 @@ def train(
         report(history[-1], len(train_split.labels) * (1 - steps_before / steps) / seconds)
         progress = at_epoch_start(history)
         if epoch % saving.every == 0 and epoch < settings.epochs:
-            states.save(network, step.optimizer, saving, progress, group)
+            states.save(network, step.momentum, saving, progress, group)
     return history
 
 

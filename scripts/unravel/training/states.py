@@ -4,12 +4,13 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unravel.files import InputError
 from unravel.networks import Network
@@ -18,6 +19,9 @@ from unravel.training.checkpoints import DamagedError
 from unravel.training.distributed import ALONE, Group
 
 DIGEST = "sha256"
+
+Momentum = Mapping[nn.Parameter, Tensor]
+"""The momentum of each parameter, of its shape."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +74,10 @@ def at_epoch_start(history: list[Epoch]) -> Progress:
     return Progress(history, torch.zeros(0), torch.zeros((), dtype=torch.long))
 
 
-def save(
-    network: Network, optimizer: torch.optim.SGD, saving: Saving, progress: Progress, group: Group = ALONE
-) -> None:
+def save(network: Network, momentum: Momentum, saving: Saving, progress: Progress, group: Group = ALONE) -> None:
     """Save weights, BN statistics, momentum and progress, those of the first process, while the others wait."""
     if group.first:
-        tensors = _of_training(network, optimizer)
+        tensors = _of_training(network, momentum)
         tensors |= {"progress.losses": progress.losses.cpu(), "progress.wrong": progress.wrong.cpu()}
         description = {"fingerprint": saving.fingerprint, "history": [vars(row) for row in progress.history]}
         with checkpoints.written(saving.path, tensors, {**description, DIGEST: digest(tensors, description)}):
@@ -84,13 +86,13 @@ def save(
     group.wait()
 
 
-def resume(network: Network, optimizer: torch.optim.SGD, saving: Saving, group: Group = ALONE) -> Progress:
+def resume(network: Network, momentum: Momentum, saving: Saving, group: Group = ALONE) -> Progress:
     """Restore the newest state that is whole and return how far it was; nothing done if there is none.
 
     A damaged one is told and moved out of the way. Raises InputError if the state belongs to other settings, data,
     seed, code or torch version: it may be hours of work, and nothing but its owner can know what it is worth.
     """
-    into = _of_training(network, optimizer)
+    into = _of_training(network, momentum)
     found = _newest(saving, into) if group.first else None
     group.wait()  # until none that is damaged is in the way
     found = found if group.first else _newest(saving, into)
@@ -175,9 +177,9 @@ def _fit(tensors: dict[str, Tensor], into: dict[str, Tensor]) -> bool:
     return progress and found == kinds(into)
 
 
-def _of_training(network: Network, optimizer: torch.optim.SGD) -> dict[str, Tensor]:
+def _of_training(network: Network, momentum: Momentum) -> dict[str, Tensor]:
     """The tensors that a training changes, where they lie: weights and BN statistics, and the momentum of weights."""
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     for name, parameter in network.named_parameters():
-        tensors[f"momentum.{name}"] = optimizer.state[parameter]["momentum_buffer"]
+        tensors[f"momentum.{name}"] = momentum[parameter]
     return tensors

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.optim.sgd import sgd
 
 from unravel.config import Training
 from unravel.networks import Network, Wiring
@@ -35,41 +36,54 @@ class Step:
         self.model = group.averaging(network, same_parameters=same_blocks)
         self.parts = settings.parts // group.size
         self.device = next(network.parameters()).device
-        self.precision = settings.precision
-        self.optimizer = torch.optim.SGD(
-            network.parameters(),
-            lr=torch.tensor(settings.learning_rate, device=self.device),
-            momentum=settings.momentum,
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
-        # The fused update asks all momentum buffers to be there; zero is where each begins.
-        for parameter in network.parameters():
-            self.optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+        self.settings = settings
+        self.learning_rate = torch.tensor(settings.learning_rate, device=self.device)
+        self.momentum = {parameter: torch.zeros_like(parameter) for parameter in network.parameters()}
 
     def __call__(self, images: Tensor, labels: Tensor, wiring: Wiring, learning_rate: float) -> Outcome:
         """Train on images (batch, channel, height, width) and labels (batch,), passing the blocks of `wiring`."""
-        self.optimizer.param_groups[0]["lr"].fill_(learning_rate)
+        self.learning_rate.fill_(learning_rate)
         return self.compute(images, labels, wiring)
 
     def compute(self, images: Tensor, labels: Tensor, wiring: Wiring) -> Outcome:
         """The step at the learning rate that is set."""
-        self.optimizer.zero_grad()  # to None: a block that is not trained on this batch is left as it is
+        self.network.zero_grad()  # to None: a block that is not trained on this batch is left as it is
         parts = list(zip(images.chunk(self.parts), labels.chunk(self.parts), strict=True))
         with unshared(self.model):  # processes average their gradients once, with the last part
             outcomes = [self.backward(*part, wiring) for part in parts[:-1]]
         outcomes.append(self.backward(*parts[-1], wiring))
-        self.optimizer.step()
+        self.update()
         losses, wrong = zip(*outcomes, strict=True)
         return torch.stack(losses).sum(), torch.stack(wrong).sum()
 
     def backward(self, images: Tensor, labels: Tensor, wiring: Wiring) -> Outcome:
         """Add a part's share of the gradient to what is there."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16"):
             logits = self.model(images, wiring)
         loss = cross_entropy(logits.float(), labels) / self.parts
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach(), (logits.argmax(dim=1) != labels).sum()
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Move each parameter that has a gradient by SGD with momentum.
+
+        This is the function under torch.optim.SGD: the class imports torch's compiler, which takes seconds.
+        """
+        trained = [(one, one.grad, momentum) for one, momentum in self.momentum.items() if one.grad is not None]
+        parameters, gradients, buffers = zip(*trained, strict=True)
+        sgd(
+            list(parameters),
+            list(gradients),
+            list(buffers),
+            fused=True,
+            lr=self.learning_rate,  # type: ignore[arg-type]
+            momentum=self.settings.momentum,
+            weight_decay=self.settings.weight_decay,
+            dampening=0,
+            nesterov=False,
+            maximize=False,
+        )
 
 
 class CapturedStep(Step):
