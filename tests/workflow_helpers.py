@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 RUN = Path("results/ci")
 CONFIG = ("--configfile", "config/ci.yaml")
-GENERATED = (".git", ".venv", ".*_cache", ".snakemake", "results", "__pycache__")
+GENERATED = (".git", ".venv", ".hypothesis", ".*_cache", ".snakemake", "results", "__pycache__")
 
 
 def copy_code(folder):

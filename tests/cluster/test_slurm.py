@@ -93,14 +93,14 @@ def test_the_cluster_makes_the_bytes_that_this_machine_makes_and_submits_nothing
     made, here = results(folder), results(finished_ci)
     assert made == {file: here[file] for file in made}
     kinds = [file.suffix for file in made]
-    assert (kinds.count(".safetensors"), kinds.count(".svg")) == (4, 8)  # each figure for a page and for a phone
+    assert (kinds.count(".safetensors"), kinds.count(".svg")) == (2, 8)  # each figure for a page and for a phone
 
     kinds = submitted(said)
-    assert kinds.count("rule_train") == 4
-    # 6 measurements, by fours, and in one submission figures and what is counted for them.
-    assert len([kind for kind in kinds if kind.startswith("group_measurements")]) == 2
+    assert kinds.count("rule_train") == 2
+    # 4 measurements together, and in one submission figures and what is counted for them.
+    assert len([kind for kind in kinds if kind.startswith("group_measurements")]) == 1
     assert len([kind for kind in kinds if kind.startswith("group_drawings")]) == 1
-    assert len(kinds) == 7
+    assert len(kinds) == 4
     assert asked(folder, "group_measurements") == {("1", "1", "gres:gpu:1")}  # one after the other
     assert asked(folder, "group_drawings") == {("1", "1", None)}
     again = finish(on_cluster(folder, *figures))

@@ -50,13 +50,16 @@ wildcard_constraints:
     seed=r"\d+",
 
 
+RESOLVED = resolved.path(RUN, CONFIG)
+
+
 def resolved_config(wildcards, output):
     """The file that jobs read their keys from.
 
     It is no input of theirs, since it is another with any key: each rule names the part of the config that decides its
     result in its params, and is redone when that part changes. This param is not compared, as it could follow `output`.
     """
-    return resolved.path(RUN, CONFIG)
+    return RESOLVED
 
 
 def scripts_folder(wildcards, output):
