@@ -47,9 +47,9 @@ def write_config():
     (RUN / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
 
 
-def planned_commands():
+def planned_commands(config):
     """The commands that snakemake would run, in its order."""
-    options = ["--configfile", RUN / "config.yaml", "--cores", "1"]
+    options = ["--configfile", config, "--cores", "1"]
     # A plan lists the jobs of a group by name: measurements that share a group with drawings would come too late.
     untrained = [f"measure_{study.name}=first" for study in MEASURED.values() if not study.measurement.trained]
     command = [sys.executable, "-m", "snakemake", *options, "--dry-run", "--printshellcmds", "--groups", *untrained]
@@ -73,11 +73,15 @@ def make_run(folder):
         write_images("train.npz", 48, seed=1)
         write_images("test.npz", 30, seed=2)
         write_config()
-        resolved.occupy(
-            RUN, read_config(RUN / "config.yaml"), sealed=False
-        ).close()  # as Snakemake does before it starts
-        for command in planned_commands():
-            run_script(command)
+        run_planned(RUN / "config.yaml")
+
+
+def run_planned(config):
+    """All jobs of a run in this process, in the working directory."""
+    settings = read_config(config)
+    resolved.occupy(Path("results", settings.run), settings, sealed=False).close()  # as Snakemake does first
+    for command in planned_commands(config):
+        run_script(command)
 
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}

@@ -333,15 +333,14 @@ def test_the_nu_checker_finds_nothing(written):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_every_download_is_the_file_it_says(visit, finished_run, tmp_path):
+def test_a_download_is_the_file_it_says(visit, finished_run, tmp_path):
+    """Those of four figures and the provenance: Chromium starts some twenty for one visit of a page, and then no more;
+    test_article.py reads what is behind each."""
     page = visit()
     unfold(page)
     links = page.locator("a[download]")
     assert links.count() >= 36
-    for place in range(links.count()):
-        if place % 10 == 9:
-            page.reload()  # Chromium starts some twenty downloads for one visit of a page, and then no more
-            unfold(page)
+    for place in (*range(12), links.count() - 1):
         with page.expect_download() as download:
             links.nth(place).click()
         name = download.value.suggested_filename

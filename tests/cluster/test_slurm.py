@@ -20,8 +20,7 @@ PROFILE = Path("workflow/profiles/slurm/config.yaml")
 TRAINED = RUN / "checkpoints/resnet/seed1.safetensors"
 SAVED = TRAINED.with_suffix(".resume.safetensors")
 WITHOUT = slurm_helpers.why_not()
-# Slurm looks at time limits every 30 s, so a training must last longer: a minute on an idle core. Saved each epoch.
-LONG = ("training={epochs: 300}", "execution={checkpoint_every: 1}")
+LONG = ("training={epochs: 60}", "execution={checkpoint_every: 1}")  # twelve seconds on an idle core
 
 
 @pytest.fixture(scope="session")
@@ -114,20 +113,15 @@ def test_a_training_survives_its_time_limit_a_preemption_and_a_dead_node(cluster
     alone = begin(copy("alone"), TRAINED, "--cores", "1", "--config", *LONG)
     jobs = {name: on_cluster(folder, TRAINED, "--config", *LONG) for name, folder in folders.items()}
 
-    def in_training(name):
-        """Wait until a training has saved its state; its job's number, its node and the GPUs that it sees."""
-        wait(lambda: (folders[name] / SAVED).exists(), 300, f"a saved state, {name}")
-        gpus = {environment.get("CUDA_VISIBLE_DEVICES") for environment in trainings(folders[name]).values()}
-        return *queued(folders[name]), gpus
-
-    number, _, gpus = in_training("late")
-    assert gpus in ({"0"}, {"1"})
+    held = hold_in_training(folders)
+    assert held["late"][1]["CUDA_VISIBLE_DEVICES"] in ("0", "1")
+    number, _ = queued(folders["late"])
     slurm_helpers.run("scontrol", "update", f"JobId={number}", "TimeLimit=1")  # due now, which sends the signal first
-    in_training("preempted")
+    go_on_when_told(held["late"][0])
     both_nodes = ("-p", "high", "-N", "2", "--exclusive")
     urgent = slurm_helpers.run("sbatch", "--parsable", *both_nodes, "-o/dev/null", "--wrap=:").strip()
-    _, node, _ = in_training("orphaned")
-    slurm_helpers.crash(node)
+    go_on_when_told(held["preempted"][0])
+    slurm_helpers.crash(queued(folders["orphaned"])[1])
     at_crash = epochs(folders["orphaned"])[-1]
 
     said = {name: finish(job) for name, job in jobs.items()}
@@ -145,14 +139,23 @@ def test_a_training_survives_its_time_limit_a_preemption_and_a_dead_node(cluster
     assert "COMPLETED" in slurm_helpers.run("scontrol", "show", "job", urgent)
 
 
-def test_a_training_by_two_processes_gets_two_gpus_of_one_machine(cluster, copy):
+def test_a_training_by_two_processes_waits_for_two_gpus_of_one_machine(cluster, copy):
     folder = copy()
-    for node in ("n1", "n2"):  # while one GPU of each is taken, there are two, on two machines
-        taken = ("-p", "gpu", "-w", node, "--gres=gpu:1", "--mem=100", "-o/dev/null", "--wrap=sleep 20")
-        slurm_helpers.run("sbatch", *taken)
-    said = finish(on_cluster(folder, TRAINED, "--config", "training={parts: 2, epochs: 1}", "execution={processes: 2}"))
-    assert submitted(said) == ["rule_train"]
+    taken = [  # while one GPU of each is taken, there are two, on two machines
+        slurm_helpers.run(
+            "sbatch", "--parsable", "-p", "gpu", "-w", node, "--gres=gpu:1", "--mem=100", "-o/dev/null",
+            "--wrap=sleep 600",
+        ).strip()
+        for node in ("n1", "n2")
+    ]  # fmt: skip
+    job = on_cluster(folder, TRAINED, "--config", "training={parts: 2, epochs: 1}", "execution={processes: 2}")
+    wait(lambda: asked(folder, "rule_train"), 300, "the submission")
     assert asked(folder, "rule_train") == {("1", "2", "gres:gpu:2")}
+    assert "Resources" in slurm_helpers.run("squeue", "-h", "-t", "pending", "-o", "%r", "-p", "gpu")
+    slurm_helpers.run("scancel", *taken)
+    wait(lambda: queued(folder), 300, "two GPUs")
+    job.send_signal(signal.SIGINT)  # which cancels what it has submitted
+    job.communicate()
 
 
 def test_two_machines_train_one_network_to_the_bytes_of_one_machine(cluster, copy):
@@ -162,36 +165,58 @@ def test_two_machines_train_one_network_to_the_bytes_of_one_machine(cluster, cop
     )
     folder = copy()
     job = on_cluster(folder, TRAINED, "--config", together, "execution={nodes: 2, checkpoint_every: 1}")
-
-    def members():
-        """The processes that train, by rank, when both do."""
-        found = {one["RANK"]: (pid, one) for pid, one in trainings(folder).items() if "RANK" in one}
-        return found if len(found) == 2 else None
-
     wait((folder / SAVED).exists, 300, "a saved state")
-    number, nodes = queued(folder)
-    assert nodes == "n[1-2]"
-    first = members()
-    assert [first[rank][1]["SLURMD_NODENAME"] for rank in ("0", "1")] == ["n1", "n2"]
-    assert all(one["CUDA_VISIBLE_DEVICES"] in ("0", "1") for _, one in first.values())
-    slurm_helpers.run("scancel", "--signal=TERM", number)  # to all its processes, as before its time is up
-    again = wait(lambda: found if (found := members()) != first else None, 300, "the next attempt")
-    os.kill(again["1"][0], signal.SIGKILL)
+    assert queued(folder)[1] == "n[1-2]"
+    members = {one["RANK"]: (pid, one) for pid, one in trainings(folder).items() if "RANK" in one}
+    assert [members[rank][1]["SLURMD_NODENAME"] for rank in ("0", "1")] == ["n1", "n2"]
+    assert all(one["CUDA_VISIBLE_DEVICES"] in ("0", "1") for _, one in members.values())
+    os.kill(members["1"][0], signal.SIGKILL)
 
     said = finish(job)
     finish(alone)
-    assert "stopped before step" in said
     assert "error: process 1 was ended by SIGKILL; call again to go on from the saved state" in said
-    assert submitted(said) == ["rule_train"] * 3
+    assert submitted(said) == ["rule_train"] * 2
     assert epochs(folder)[0] > 1
     assert sha256(folder / TRAINED) == sha256(folder.parent / "alone" / TRAINED)
 
 
 def queued(folder):
-    """Number and nodes of the one job that runs in a checkout; other tests share the cluster."""
+    """Number and nodes of the one job that runs in a checkout, None without; other tests share the cluster."""
     jobs = slurm_helpers.run("squeue", "-h", "-t", "running", "-o", "%i %N %Z").splitlines()
-    ((number, nodes, _),) = [job.split() for job in jobs if job.endswith(f" {folder}")]
-    return number, nodes
+    found = [job.split()[:2] for job in jobs if job.endswith(f" {folder}")]
+    return found[0] if found else None
+
+
+def hold_in_training(folders):
+    """Stop each training once it has saved its state, so that it is still at it when Slurm, which looks at time limits
+    every 30 s, gets to it; by names, its process and environment."""
+    held = {}
+
+    def hold():
+        for name, folder in folders.items():
+            if name not in held and (folder / SAVED).exists():
+                (held[name],) = trainings(folder).items()
+                os.kill(held[name][0], signal.SIGSTOP)
+        return len(held) == len(folders)
+
+    wait(hold, 300, "a saved state of each training")
+    return held
+
+
+def go_on_when_told(pid):
+    """Let a training that was stopped go on once a signal to end waits for it, or Slurm has woken it or killed it."""
+
+    def told():
+        try:
+            status = Path(f"/proc/{pid}/status").read_text()
+        except OSError:
+            return True
+        waiting = int(re.search(r"ShdPnd:\s*(\w+)", status)[1], 16) & 1 << signal.SIGTERM - 1
+        return waiting or not re.search(r"State:\s*T", status)
+
+    wait(told, 300, "the signal to end")
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
 
 
 def trainings(folder):

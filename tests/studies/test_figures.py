@@ -36,15 +36,17 @@ for study, paths in json.loads(sys.argv[1]).items():
 
 
 def test_the_same_tables_give_the_same_bytes_in_another_process(inputs, drawn, tmp_path):
-    as_json = json.dumps({study: [str(path) for path in paths] for study, paths in inputs.items()})
+    """Of every other figure: the small run and the cluster draw some again, too."""
+    chosen = DRAWN[::2]
+    as_json = json.dumps({study: [str(path) for path in inputs[study]] for study in chosen})
     environment = {**os.environ, "PYTHONPATH": str(SCRIPTS), "PYTHONHASHSEED": "1", "TZ": "Asia/Tokyo"}
     subprocess.run([sys.executable, "-c", DRAW_ALL, as_json, tmp_path], env=environment, check=True, timeout=300)
     here, there = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in (drawn, tmp_path))
     assert set(here) == {f"{study}.{suffix}" for study in DRAWN for suffix in SUFFIXES}
-    assert set(there) == set(here)
-    for name, content in here.items():
+    assert set(there) == {f"{study}.{suffix}" for study in chosen for suffix in SUFFIXES}
+    for name, content in there.items():
         assert len(content) > 20, name
-        assert there[name] == content, name
+        assert here[name] == content, name
 
 
 def test_a_bitmap_can_be_read_on_a_dark_page(drawn):
