@@ -22,6 +22,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._pytree import tree_map
 
 from unravel.files import InputError
+from unravel.networks.adapters import kind
 from unravel.networks.base import Block, Network, amplified
 from unravel.networks.passes import Address, Event, Replay, Shape, Watch
 
@@ -491,11 +492,6 @@ def _image_shape(model: nn.Module) -> tuple[int, ...]:
         f"{kind(model)}: takes no images of {' or '.join(map(shown, dict.fromkeys(shapes)))}; give take_apart a batch "
         "by images="
     )
-
-
-def kind(module: nn.Module) -> str:
-    """The full name of a module's class."""
-    return f"{type(module).__module__}.{type(module).__qualname__}"
 
 
 def shown(shape: Sequence[int]) -> str:
