@@ -30,7 +30,7 @@ from unravel.studies import FIGURES, STUDIES
 from unravel.studies.base import NARROW_SVG, Figure
 
 DOWNLOADS = ("svg", "pdf", "csv")  # of a figure's files
-ROWS_SHOWN, ROWS_PRINTED = 200, 40  # of the table behind a figure
+ROWS_SHOWN, ROWS_PRINTED = 50, 40  # of the table behind a figure
 # The contents' groups with the order of their first part. Parts of the last one are folded.
 GROUPS = (
     ("Summary", 0),

@@ -19,7 +19,7 @@ from unravel.files import InputError, read_bytes, read_text
 from unravel.run import Config, read_config
 from unravel.statistics import Interval, mean_interval
 
-SHOWN = "single-deletion.svg"  # of each run, in small
+SHOWN = ("single-deletion.narrow.svg", "single-deletion.svg")  # of each run, in small: the first that there is
 ORDER = ("paper", "short", "own", "demo", "ci")  # of the runs: the nearer to the paper, the further left
 
 
@@ -101,7 +101,7 @@ def read_run(folder: Path, beside: Path) -> Run:
     report = folder / "report.html"
     text = read_text(report, "write it again") if report.exists() else ""
     errors = test_errors(folder, lineage.read_records(folder / "jobs"))
-    picture = folder / "figures" / SHOWN
+    pictures = [path for name in SHOWN if (path := folder / "figures" / name).exists()]
     return Run(
         name=folder.name,
         settings=settings,
@@ -110,7 +110,7 @@ def read_run(folder: Path, beside: Path) -> Run:
         errors={network: mean_interval(values) for network, values in errors.items()},
         claims={claim.id: claim for claim in claims.read_judged(folder / "claims.json")},
         report=quote(os.path.relpath(report, beside)) if text else None,
-        picture=pages.svg_address(read_bytes(picture)) if picture.exists() else None,
+        picture=pages.svg_address(read_bytes(pictures[0])) if pictures else None,
         anchors=frozenset(re.findall(r'\bid="([\w-]+)"', text)),
     )
 
