@@ -120,6 +120,10 @@ def test_exponential_decay_recovers_its_slope():
     assert r_squared == pytest.approx(1)
 
 
+def test_a_decay_to_zero_has_no_slope():
+    assert np.isnan(exponential_decay([0, 1, 2], [-1.5, -np.inf, -np.inf])).all()
+
+
 def test_equivalence_margin_is_the_far_end_of_the_90_percent_interval():
     # differences 0, 1, 2: mean 1, standard error 1/sqrt(3), t(0.95, 2) = 2.91999
     assert equivalence_margin([0, 1, 2]) == pytest.approx(1 + 2.919986 / math.sqrt(3), rel=1e-6)

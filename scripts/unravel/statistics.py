@@ -59,7 +59,12 @@ def shortest_range(mass: ArrayLike, share: float) -> tuple[int, int]:
 
 
 def exponential_decay(lengths: ArrayLike, log10_norms: ArrayLike) -> tuple[float, float]:
-    """Slope (decades per block) and R squared of a straight line through log10 norms against lengths."""
+    """Slope (decades per block) and R squared of a straight line through log10 norms against lengths.
+
+    Both are nan where a norm is zero, its log10 -inf: as of branches that begin as zero.
+    """
+    if not np.isfinite(log10_norms).all():
+        return math.nan, math.nan
     fit = stats.linregress(lengths, log10_norms)
     return float(fit.slope), float(fit.rvalue**2)
 
