@@ -151,7 +151,8 @@ def test_a_training_by_two_processes_waits_for_two_gpus_of_one_machine(cluster, 
     job = on_cluster(folder, TRAINED, "--config", "training={parts: 2, epochs: 1}", "execution={processes: 2}")
     wait(lambda: asked(folder, "rule_train"), 300, "the submission")
     assert asked(folder, "rule_train") == {("1", "2", "gres:gpu:2")}
-    assert "Resources" in slurm_helpers.run("squeue", "-h", "-t", "pending", "-o", "%r", "-p", "gpu")
+    pending = ("squeue", "-h", "-t", "pending", "-o", "%r", "-p", "gpu")
+    wait(lambda: "Resources" in slurm_helpers.run(*pending), 60, "Slurm to look at it")
     slurm_helpers.run("scancel", *taken)
     wait(lambda: queued(folder), 300, "two GPUs")
     job.send_signal(signal.SIGINT)  # which cancels what it has submitted
