@@ -149,12 +149,13 @@ def test_a_training_by_two_processes_waits_for_two_gpus_of_one_machine(cluster, 
         for node in ("n1", "n2")
     ]  # fmt: skip
     job = on_cluster(folder, TRAINED, "--config", "training={parts: 2, epochs: 1}", "execution={processes: 2}")
-    wait(lambda: asked(folder, "rule_train"), 300, "the submission")
-    assert asked(folder, "rule_train") == {("1", "2", "gres:gpu:2")}
     pending = ("squeue", "-h", "-t", "pending", "-o", "%r", "-p", "gpu")
-    wait(lambda: "Resources" in slurm_helpers.run(*pending), 60, "Slurm to look at it")
-    slurm_helpers.run("scancel", *taken)
+    try:
+        wait(lambda: "Resources" in slurm_helpers.run(*pending), 300, "the submission to wait")
+    finally:
+        slurm_helpers.run("scancel", *taken)
     wait(lambda: queued(folder), 300, "two GPUs")
+    assert asked(folder, "rule_train") == {("1", "2", "gres:gpu:2")}
     job.send_signal(signal.SIGINT)  # which cancels what it has submitted
     job.communicate()
 
