@@ -93,7 +93,7 @@ def test_every_hash_is_that_of_the_file_beside_it(page):
 
 def test_a_recorded_command_makes_the_same_files_again(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(shutil.copytree(folder, tmp_path / "copy", symlinks=True))
-    for path in sorted((RUN / "jobs" / "figures").iterdir())[::5]:  # test_figures.py draws each one again
+    for path in sorted((RUN / "jobs" / "figures").iterdir())[::5]:  # test_workflow.py draws each again
         record = json.loads(path.read_text())
         run_script(shlex.split(record["command"])[1:])
         assert {output: sha256(output) for output in record["outputs"]} == {

@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 from run_helpers import CRITERIA, ROOT, RUN, changed_record, make_run, write
 
+from unravel.article.build import for_machines
 from unravel.evidence import provenance
 from unravel.files import InputError, sha256
 
@@ -50,7 +51,7 @@ def test_the_file_is_valid_and_a_changed_one_is_not():
 def test_a_report_holds_the_same_but_for_its_own_hash():
     page = "<title id='x'>1 < 2</title>"
     document = build()
-    inside = provenance.to_html(provenance.build(RUN, page))
+    inside = for_machines(provenance.build(RUN, page))
     packed = re.fullmatch('<p.*<a href="data:application/gzip;base64,(.*?)" .*</a></p>', inside)
     held = json.loads(gzip.decompress(base64.b64decode(packed[1])))
     jsonschema.validate(held, SCHEMA)

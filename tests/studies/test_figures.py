@@ -36,7 +36,7 @@ for study, paths in json.loads(sys.argv[1]).items():
 
 
 def test_the_same_tables_give_the_same_bytes_in_another_process(inputs, drawn, tmp_path):
-    """Of every other figure: the small run and the cluster draw some again, too."""
+    """Of every other figure: the sealed run in test_workflow.py draws each again."""
     chosen = DRAWN[::2]
     as_json = json.dumps({study: [str(path) for path in inputs[study]] for study in chosen})
     environment = {**os.environ, "PYTHONPATH": str(SCRIPTS), "PYTHONHASHSEED": "1", "TZ": "Asia/Tokyo"}

@@ -4,8 +4,6 @@
 the same run gives the same bytes; and nothing of the user's machine: a path outside the checkout is replaced.
 """
 
-import base64
-import gzip
 import hashlib
 import html
 import json
@@ -16,7 +14,6 @@ from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from unravel.evidence import lineage
@@ -137,13 +134,6 @@ def schema() -> str:
 def to_json(provenance: Provenance) -> str:
     """The file's text."""
     return provenance.model_dump_json(indent=1) + "\n"
-
-
-def to_html(provenance: Provenance) -> Markup:
-    """A link that holds the same on a page, for machines: compressed, a tenth of its size."""
-    packed = base64.b64encode(gzip.compress(to_json(provenance).encode(), mtime=0)).decode()
-    link = f'<a href="data:application/gzip;base64,{packed}" download="provenance.json.gz">provenance.json.gz</a>'
-    return Markup(f'<p class="screen">For machines, where all on this page comes from: {link}</p>')
 
 
 def read(path: Path) -> Provenance:
