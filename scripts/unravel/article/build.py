@@ -98,7 +98,8 @@ def write(run: Path, source: Path) -> str:
     manifest = read_manifest(run / prepared)
     sealed = read_sealed(run)
     checkout = freshness.Checkout(settings, f"{run.as_posix()}/config.yaml", sealed.jobs if sealed else ())
-    found, problems = read_results(run, settings, records, manifest)
+    shared = drawings.Shared()
+    found, problems = read_results(run, settings, records, manifest, shared)
     judged, stated = found.get("claims", []), claims.read_all(settings)
     found_checks = checks.checks(run)
     citations = references.Citations(references.read(source / "references.bib"))
@@ -114,6 +115,8 @@ def write(run: Path, source: Path) -> str:
         manifest=manifest,
         networks=found.get("networks", {}),
         figures={slug: found[slug] for slug in FIGURES if slug in found},
+        classes=shared.sheet(),
+        pictures=shared.definitions(),
         live=found.get("live"),
         parts=parts(source, settings),
         sketch=drawings.sketch,
@@ -207,7 +210,7 @@ def parts(source: Path, settings: Config) -> list[Part]:
 
 
 def read_results(
-    run: Path, settings: Config, records: Mapping[str, dict[str, Any]], manifest: Manifest
+    run: Path, settings: Config, records: Mapping[str, dict[str, Any]], manifest: Manifest, shared: drawings.Shared
 ) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
     """What the article's sections need, by name: "claims", "networks", "live", and each figure by its slug.
 
@@ -232,7 +235,7 @@ def read_results(
     for slug, (study, figure) in FIGURES.items():
         if study.not_attempted is None and study.told(settings):
             label, rule = f"{figure.label}. {figure.title}", f"figure_{figure.number}"
-            readers[slug] = (label, rule, f"figures/{slug}.*", partial(read_picture, run, figure, records))
+            readers[slug] = (label, rule, f"figures/{slug}.*", partial(read_picture, run, figure, records, shared))
     found, problems = {}, {}
     for name, (label, rule, files, read) in readers.items():
         try:
@@ -353,7 +356,7 @@ def checkpoint_cards(run: Path, records: Mapping[str, dict[str, Any]]) -> list[d
     return cards
 
 
-def read_picture(run: Path, figure: Figure, records: Mapping[str, dict[str, Any]]) -> Picture:
+def read_picture(run: Path, figure: Figure, records: Mapping[str, dict[str, Any]], shared: drawings.Shared) -> Picture:
     """Read a figure's files. Raises InputError if one is missing or damaged."""
     slug = figure.slug
     path = run / "figures" / slug
@@ -366,10 +369,10 @@ def read_picture(run: Path, figure: Figure, records: Mapping[str, dict[str, Any]
     except ValueError as error:
         raise InputError(f"{path}.csv: is damaged ({error}); {again}") from error
     record = find(records, f"figures/{slug}")
-    made = {"wide": drawings.inline(contents["svg"].decode(errors="replace"), slug)}
+    made = {"wide": drawings.inline(contents["svg"].decode(errors="replace"), slug, shared)}
     if any(output.endswith(f"/{slug}{NARROW_SVG}") for output in record["outputs"]):
         narrow = read_bytes(path.with_suffix(NARROW_SVG), again).decode(errors="replace")
-        made["narrow"] = drawings.inline(narrow, f"{slug}-narrow")
+        made["narrow"] = drawings.inline(narrow, f"{slug}-narrow", shared)
     return Picture(
         slug=slug,
         label=figure.label,
