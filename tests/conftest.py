@@ -1,6 +1,7 @@
 """Small real networks and images, and a small run, that many tests share."""
 
 import json
+import os
 import shutil
 
 import article_helpers
@@ -25,6 +26,11 @@ PLAIN = VGG(architecture="vgg", layers_per_stage=(2, 2, 1), channels=6)
 settings.register_profile("tests", derandomize=True, deadline=None, database=None)
 settings.register_profile("campaign", max_examples=5000, deadline=None, database=None, print_blob=True)
 settings.load_profile("tests")
+
+
+def pytest_xdist_auto_num_workers(config):
+    """One more process than cores: for minutes, one of them waits for the cluster, or for a run that another makes."""
+    return os.cpu_count() + 1
 
 
 @pytest.fixture(autouse=True)
