@@ -1,4 +1,4 @@
-"""Prices of deletions and what foretells them: finite differences in float64, a linear network in closed form, lesions
+"""Prices of deletions and what predicts them: finite differences in float64, a linear network in closed form, lesions
 made by hand; and what the study says of its tables."""
 
 import math

@@ -1,4 +1,4 @@
-"""Which predictor foretells the price of deleting a block, and what later blocks do about it; not in the paper."""
+"""Which predictor predicts the price of deleting a block, and what later blocks do about it; not in the paper."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ PREDICTORS = {
     "influence": "block influence",
     "path_share": "share of the loss",
 }
-"""What may foretell a price, by its column in the table, as a figure words it."""
+"""What may predict a price, by its column in the table, as a figure words it."""
 
 TABLE = Table(
     {
@@ -47,7 +47,7 @@ def _multiply_adds(config: "Config", size: Size) -> float:
 
 STUDY = Study(
     order=340,
-    title="What foretells the price of a deletion",
+    title="What predicts the price of a deletion",
     settings=LesionPredictors(),
     settings_title="Predictors of single deletions, and how later blocks take them.",
     measurement=Measurement(
@@ -66,7 +66,7 @@ STUDY = Study(
     ),
     figure=Figure(
         number="predictors",
-        title="The price of a deletion, and what foretells it",
+        title="The price of a deletion, and what predicts it",
         slug="lesion-predictors",
         note="Not in the paper.",
         shows=lambda config: config.section("lesion_predictors").networks or None,

@@ -1,4 +1,4 @@
-"""What foretells a deletion's price, and what later blocks do, in numbers: for the figure's caption, and for claims."""
+"""What predicts a deletion's price, and what later blocks do, in numbers: for the figure's caption, and for claims."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -86,7 +86,7 @@ def summary(table: pd.DataFrame) -> dict[str, Any]:
 
 
 def predictor_values(evidence: Evidence, network: str) -> Iterator[Values]:
-    """The deletions of each seed's network, what foretells their price, and what later blocks do."""
+    """The deletions of each seed's network, what predicts their price, and what later blocks do."""
     for _, rows in priced(evidence.table("lesion_predictors", [network])).groupby("seed"):
         yield in_one_seed(rows)
 
