@@ -5,6 +5,7 @@ The real templates are rendered from figures of small tables, their numbers turn
 
 import copy
 import re
+from functools import cache
 from types import SimpleNamespace
 
 import jinja2
@@ -218,13 +219,18 @@ def context(values, sign, verdict, settings=SETTINGS):
     }
 
 
-def render(name, found):
-    """A template of the article alone, its figures without their pictures."""
-    environment = pages.template(SOURCE, "article.html").environment
+@cache
+def environment():
+    """The article's templates, compiled once, with figures that lack their pictures."""
+    found = pages.template(SOURCE, "article.html").environment
     macros = FIGURE_MACRO.sub(lambda _: BARE_FIGURE, (SOURCE / "macros.html").read_text(encoding="utf-8"), count=1)
     bare = jinja2.DictLoader({"macros.html": macros, "explorer.html": ""})
-    environment = environment.overlay(loader=jinja2.ChoiceLoader([bare, environment.loader]))
-    return parse(environment.get_template(name).render(found, style="", stated=pages.paper, formula=pages.formula))
+    return found.overlay(loader=jinja2.ChoiceLoader([bare, found.loader]))
+
+
+def render(name, found):
+    """A template of the article alone."""
+    return parse(environment().get_template(name).render(found, style="", stated=pages.paper, formula=pages.formula))
 
 
 @pytest.fixture(scope="module")
