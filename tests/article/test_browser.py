@@ -395,7 +395,7 @@ def test_no_printed_page_ends_with_a_heading(visit, tmp_path):
 
 
 def test_a_long_table_is_not_printed_but_named(visit, folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(build, "ROWS_PRINTED", 8)
+    monkeypatch.setattr(build, "ROWS_SHOWN", 8)
     (tmp_path / "report.html").write_text(build.write(RUN, ROOT / "report"), encoding="utf-8")
     text = printed(visit(file=tmp_path / "report.html"), tmp_path / "article.pdf")
     tables = {path: path.read_text().splitlines() for path in (RUN / "figures").glob("*.csv")}

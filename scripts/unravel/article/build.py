@@ -30,7 +30,7 @@ from unravel.studies import FIGURES, STUDIES
 from unravel.studies.base import NARROW_SVG, Figure
 
 DOWNLOADS = ("svg", "pdf", "csv")  # of a figure's files
-ROWS_SHOWN, ROWS_PRINTED = 50, 40  # of the table behind a figure
+ROWS_SHOWN = 30  # of the table behind a figure; one with more is not printed
 # The contents' groups with the order of their first part. Parts of the last one are folded.
 GROUPS = (
     ("Summary", 0),
@@ -150,7 +150,6 @@ def write(run: Path, source: Path) -> str:
         citations=citations,
         script=Markup("\n".join(path.read_text(encoding="utf-8") for path in sorted(source.glob("*.js")))),
         rows_shown=ROWS_SHOWN,
-        rows_printed=ROWS_PRINTED,
     )
     if records and judged:
         inside = for_machines(provenance.build(run, html))
