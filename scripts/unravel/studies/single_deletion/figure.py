@@ -26,7 +26,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
             _draw_network(panel, str(network), rows, marks[str(network)])
         halving = deleted[deleted.downsampling]
         for _, rows in halving.groupby("deleted_position"):
-            _name_block(panel, rows)
+            _name_block(panel, rows, deleted[deleted.network.isin(rows.network)])
         chance, last = deleted.chance_error_percent.iloc[0], deleted.deleted_position.max()
         layers = deleted[deleted.network == "vgg"].deleted_position
         if len(layers):
@@ -71,9 +71,14 @@ def _draw_network(panel: Axes, network: str, rows: pd.DataFrame, mark: style.Mar
     )
 
 
-def _name_block(panel: Axes, rows: pd.DataFrame) -> None:
-    """Name what halves the resolution, once for all networks that do it there: above their bands, below high ones."""
-    position, low, high = rows.deleted_position.iloc[0], rows.error_percent.min(), rows.error_percent.max()
+def _name_block(panel: Axes, rows: pd.DataFrame, deleted: pd.DataFrame) -> None:
+    """Name what halves the resolution, once for all networks that do it there: above their bands, below high ones.
+
+    A name is as wide as five positions: it must not touch the bands two positions to the left and right, either.
+    """
+    position = rows.deleted_position.iloc[0]
+    near = deleted.error_percent[(deleted.deleted_position - position).abs() <= 2]
+    low, high = near.min(), near.max()
     kind = "layer" if set(rows.network) == {"vgg"} else "block"
     above = high < 80
     panel.annotate(
