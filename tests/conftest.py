@@ -28,6 +28,7 @@ settings.register_profile("campaign", max_examples=5000, deadline=None, database
 settings.load_profile("tests")
 
 
+@pytest.hookimpl(optionalhook=True)  # pytest runs without xdist, too
 def pytest_xdist_auto_num_workers(config):
     """One more process than cores: for minutes, one of them waits for the cluster, or for a run that another makes."""
     return os.cpu_count() + 1
