@@ -414,6 +414,11 @@ def test_deviations_are_numbered_cited_and_say_what_they_do(page):
     for entry in entries.children:
         assert "Expected effect:" in entry.words
         assert "Bites in:" in entry.words or " None: " in entry.words
+    bitten = {part.id: {f"deviation-{name}" for name in part.bitten_by} for part in build.parts(SOURCE, SETTINGS)}
+    assert set().union(*bitten.values()) == set(numbers)
+    assert "deviation-swaps" in bitten["reordering"]
+    (swaps,) = [entry for entry in entries.children if entry.attributes["id"] == "deviation-swaps"]
+    assert swaps.words.endswith("Bites in: Changing the order of blocks.")
     assert "networks.resnet.channels is [4, 8, 16]" in entries.words
     assert "training.epochs 1 (164)" in entries.words
 

@@ -4,7 +4,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -65,13 +65,18 @@ class Picture:
 
 @dataclass(frozen=True)
 class Part:
-    """A section of the article; `needs` names the results without which it cannot be written."""
+    """A section of the article.
+
+    needs: the results without which it cannot be written. bitten_by: the deviations from the paper that may change what
+    it says, by their names in report/macros.html.
+    """
 
     order: int
     id: str
     heading: str
     needs: list[str]
     template: str
+    bitten_by: list[str] = field(default_factory=list)
 
     @property
     def group(self) -> str:
@@ -204,7 +209,8 @@ def parts(source: Path, settings: Config) -> list[Part]:
     for study in STUDIES.values():
         if study.has("section.html") and study.told(settings):
             template = f"{study.name}/section.html"
-            found.append(Part(study.order, study.section, study.title, list(study.results), template))
+            bitten_by = pages.constant(study.folder / "section.html", "bitten_by", default=[])
+            found.append(Part(study.order, study.section, study.title, list(study.results), template, bitten_by))
     return sorted(found, key=lambda part: part.order)
 
 
