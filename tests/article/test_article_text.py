@@ -86,6 +86,7 @@ def test_every_number_from_a_file_names_the_file_and_the_key(page, folder):
         else:
             assert abs(shown) == pytest.approx(abs(value), abs=size), source
         assert page.by_id(link.attributes["href"][1:])
+        assert link.attributes["tabindex"] == "-1"  # else some hundred presses of Tab would lead through them
 
 
 @pytest.mark.parametrize("name", ["single-deletion", "random-deletion", "path-gradients", "test-errors", "claims"])

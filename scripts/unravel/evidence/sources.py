@@ -68,8 +68,10 @@ def quoted(text: str, number: object, rounded: str = "to nearest") -> str:
     """`text`, which says a number, as a link to where the number comes from; as it is, if the number does not know.
 
     rounded: how the text's digits were made of the number's; said in the link if it is not to the nearest.
+    The Tab key passes such links by, of which a page has hundreds: the panel below each figure leads to the same place.
     """
     if not isinstance(number, Known):
         return text
     title = f"{number.source.file}: {number.source.key}" + ("" if rounded == "to nearest" else f", rounded {rounded}")
-    return Markup('<a class="number" href="#{}" title="{}">{}</a>').format(number.source.anchor, title, text)
+    link = Markup('<a class="number" tabindex="-1" href="#{}" title="{}">{}</a>')
+    return link.format(number.source.anchor, title, text)
