@@ -43,7 +43,7 @@ figure: $(READY)  ## make one figure: FIG=3, FIG=training or FIG=classes
 seal: $(READY)  ## verify a finished run and seal it: what its report rests on is not made again: RUN=demo
 	@set -e; $(NAME); python scripts/seal.py --run "results/$$run"
 
-reference: $(READY)  ## rebuild figures, claims and report of a sealed run from its measurements: RUN=cifar10-short
+reference: $(READY)  ## rebuild figures, claims and report of a sealed run from its measurements: RUN=cifar10-quarter
 	@set -e; $(NAME); CONFIG="results/$$run/config.yaml"; $(READ); \
 	test -e "results/$$run/seal.json" || { echo "error: results/$$run: is not sealed; run make seal RUN=$$run first" >&2; exit 1; }; \
 	$(RUNNING) --cores all --configfile="$$CONFIG" --forceall; \

@@ -11,7 +11,7 @@ from unravel.files import InputError, atomic, read_json, run_command_line
 from unravel.place import REPOSITORY
 from unravel.studies import FIGURES, paper
 
-PUBLISHED = ("cifar10-short", "cifar10-quarter")  # folders of results/ that git tracks; .gitignore names them too
+PUBLISHED = ("cifar10-quarter", "cifar10-short")  # folders of results/ that git tracks, as .gitignore says; the first is README's
 MARKS = "<!-- {0}: begin, written by scripts/describe_results.py -->\n", "<!-- {0}: end -->\n"
 
 
