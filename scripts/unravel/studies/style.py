@@ -39,7 +39,7 @@ RUN_NOTES = {
     "ci": "ci run: for tests only, the numbers mean nothing",
     "demo": "demo run: 8x8 digits, not the paper's CIFAR-10",
     "own": "own network or data, not the paper's",
-    "short": "short run: fewer blocks and epochs than the paper's",
+    "short": "short run: fewer blocks or epochs than the paper's",
     "paper": "",
 }
 # Picture formats with the metadata to leave out: what differs from one call to the next, and what no page shows.
