@@ -11,7 +11,8 @@ from unravel.files import InputError, atomic, read_json, run_command_line
 from unravel.place import REPOSITORY
 from unravel.studies import FIGURES, paper
 
-PUBLISHED = ("cifar10-quarter", "cifar10-short")  # folders of results/ that git tracks, as .gitignore says; the first is README's
+# Folders of results/ that git tracks, which .gitignore names, too. README tells of the first.
+PUBLISHED = ("cifar10-quarter", "cifar10-short")
 MARKS = "<!-- {0}: begin, written by scripts/describe_results.py -->\n", "<!-- {0}: end -->\n"
 
 

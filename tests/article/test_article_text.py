@@ -442,7 +442,8 @@ def test_lesions_on_a_part_of_the_test_set_are_said_to_be_wherever_their_numbers
     assert "Measured on the 30 test images of arrays." in captions["random-deletion"]
     assert "Measured on 12 of the 30 test images of arrays, the same for every network" in captions["reordering"]
     (table,) = [table for table in page.all("table") if table.attributes.get("id") == "table-claims"]
-    assert "Some claims rest on a part of the 30 test images: those of Figure 5b on 12, " in table.all("caption")[0].words
+    (caption,) = table.all("caption")
+    assert "Some claims rest on a part of the 30 test images: those of Figure 5b on 12, " in caption.words
     assert "on all test images (swaps on 12 of them), with" in sections(page)["methods"].words
     assert "reorderings.test_images 12 (not set)" in sections(page)["deviations"].words
     assert "12 of the" not in captions["random-deletion"]

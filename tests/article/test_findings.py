@@ -14,7 +14,7 @@ import pytest
 from article_helpers import ROOT, parse
 from figure_helpers import read_values
 
-from unravel.article import drawings, pages
+from unravel.article import build, drawings, pages
 from unravel.evidence.claims import Judged, read_all
 from unravel.evidence.sources import sourced
 from unravel.run import parse_config, read_config
@@ -309,8 +309,7 @@ def test_phrases_that_presume_a_finding_are_gone(told):
 def deviations(values, change=lambda config: config, lengths=None):
     settings = parse_config(change(SETTINGS.model_dump(mode="json")))
     found = context(values, 1, "supported", settings)
-    found["parts"] = [SimpleNamespace(id=study.section, heading=study.title) for study in STUDIES.values()]
-    found["parts"] += [SimpleNamespace(id=id, heading=id) for id in ("claims", "figure-map", "robustness")]
+    found["parts"] = build.parts(SOURCE, settings)
     if lengths:
         found["figures"]["path-gradients"].values["modes"]["train"] |= lengths
     entries = render("sections/deviations.html", found).all("li")
