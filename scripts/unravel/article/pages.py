@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from jinja2.nodes import Assign
+from jinja2.nodes import Assign, Expr
 from markupsafe import Markup
 
 from unravel.article.formulas import formula
@@ -67,9 +67,10 @@ def _environment(source: Path, escaped: bool) -> jinja2.Environment:
 
 def constant(path: Path, name: str, default: Any) -> Any:
     """What a template sets a name to with `{% set name = ... %}`, where that is a constant; no template is rendered."""
-    tree = jinja2.Environment().parse(path.read_text(encoding="utf-8"))
-    values = [found.node.as_const() for found in tree.find_all(Assign) if getattr(found.target, "name", "") == name]
-    return values[0] if values else default
+    for found in jinja2.Environment().parse(path.read_text(encoding="utf-8")).find_all(Assign):
+        if getattr(found.target, "name", "") == name and isinstance(found.node, Expr):
+            return found.node.as_const()
+    return default
 
 
 def policy(style: str, *scripts: str) -> str:
