@@ -246,3 +246,10 @@ def test_a_projection_is_a_strided_convolution_in_both_passes():
     got = torch.autograd.grad(projection(images), [images, projection.weight], arriving)
     for value, expected in zip(got, torch.autograd.grad(plain, [images, projection.weight], arriving), strict=True):
         torch.testing.assert_close(value, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_the_gradient_that_passes_a_projection_keeps_the_layout():
+    projection = Projection(4, 6, stride=2).to(memory_format=torch.channels_last)
+    images = torch.randn(3, 4, 8, 8).to(memory_format=torch.channels_last).requires_grad_()
+    (gradient,) = torch.autograd.grad(projection(images).sum(), images)
+    assert gradient.is_contiguous(memory_format=torch.channels_last)
