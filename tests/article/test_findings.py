@@ -177,15 +177,16 @@ def figures_of(values, sign):
     }
 
 
-def context(values, sign, verdict, settings=SETTINGS):
+def context(values, sign, verdict, settings=SETTINGS, uncertainty=0.5):
     stated = read_all(settings)
     value = Interval(2.0 - sign, 0.5, 3.5, 3)
+    rise = Interval(sign, sign - uncertainty, sign + uncertainty, 3)
     judged = [
         Judged(
             **one.model_dump(),
             verdict=verdict,
             crossed=[],
-            values=dict.fromkeys(one.shown, value),
+            values={name: rise if name.endswith("_rise") else value for name in one.shown},
             per_seed=[dict.fromkeys(one.shown, value.mean)] * 3,
         )
         for one in stated
@@ -252,6 +253,11 @@ def test_a_sentence_is_said_where_it_is_true_and_nowhere_else(told, section, wor
     said = {case: bool(re.search(words, sections[section].words)) for case, sections in told.items()}
     assert said == {case: WORDS[section, words](*case) for case in told}
     assert set(said.values()) == {True, False}
+
+
+def test_a_fall_whose_interval_holds_no_change_is_not_a_finding(values):
+    found = context(values, -1, "not supported", uncertainty=1.5)
+    assert "moves it to shorter ones" not in render("paths_in_training/section.html", found).words
 
 
 def results(page):
