@@ -118,7 +118,7 @@ class Job:
     @property
     def kind(self) -> str:
         """What its rate depends on: train, forward or backward."""
-        if self.study is None:
+        if self.study is None or self.cost.trains:
             return "train"
         return "forward" if self.cost.backward_images is None else "backward"
 
@@ -220,8 +220,9 @@ def _measured(config: Config, data: Images, folder: Path) -> Iterator[tuple[str,
         except (InputError, ValueError, KeyError, TypeError, ZeroDivisionError):  # no job that could be timed
             continue
         epochs = config.training_of(job.network).epochs
-        resumed = job.kind == "train" and facts.get("epochs_here") != epochs  # only a part was timed
-        if resumed or seconds < TIMED_SECONDS:
+        # A training that was resumed timed only a part, and a study that trains timed other work too.
+        partly = job.kind == "train" and facts.get("epochs_here") != epochs
+        if partly or seconds < TIMED_SECONDS:
             continue
         device = "gpu" if "gpu" in hardware else "cpu"
         operations = 2e-9 * work(config, data, job)
@@ -233,7 +234,7 @@ def _measured(config: Config, data: Images, folder: Path) -> Iterator[tuple[str,
 
 def _devices(config: Config, job: Job, device: str) -> int:
     """Cores, or GPUs, that one job keeps busy."""
-    members = config.execution.members if job.kind == "train" else 1
+    members = config.execution.members if job.study is None else 1
     return members * (config.execution.threads if device == "cpu" else 1)
 
 
@@ -256,13 +257,11 @@ class Costs:
     def memory_mb(self, job: Job, device: str = "cpu") -> int:
         """Memory of one job on the CPU's side, or of its share on each machine, generously."""
         execution = self.config.execution
-        processes = execution.processes if job.kind == "train" else 1
-        if job.kind == "train":
-            held = KEPT * self.config.training.batch_size
-        elif job.cost.backward_images is not None:
-            held = KEPT * job.cost.backward_images(self.config)
-        else:
-            held = self.config.evaluation.batch_size
+        processes = execution.processes if job.study is None else 1
+        with_graph = self.config.training.batch_size if job.kind == "train" else 0
+        if job.study is not None and job.cost.backward_images is not None:
+            with_graph = max(with_graph, job.cost.backward_images(self.config))
+        held = KEPT * with_graph or self.config.evaluation.batch_size
         outputs = 4 * held * self.layers[job.network].outputs if device == "cpu" else 0  # else they lie on the GPU
         each = (BASE_MB if device == "cpu" else GPU_MB) + execution.workers * WORKER_MB
         return processes * each + round((processes * 2 * self.images.bytes + outputs) / 1e6)

@@ -84,11 +84,13 @@ class Cost:
 
     multiply_adds: of one job, if nothing were shared. shared: what is left of it where lesions share their prefixes.
     backward_images: images whose graph is kept for a backward pass at once; None where there is none.
+    trains: most of it is the training of networks of its own, in the training's precision.
     """
 
     multiply_adds: Callable[["Config", Size], float]
     shared: float = 1.0
     backward_images: Callable[["Config"], int] | None = None
+    trains: bool = False
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ STUDY = Study(
             "draw": config.section("deletion_scaling").draws,
         },
         message="Train networks of other depth and width than {network}, seed {seed}, and delete blocks",
-        cost=Cost(_multiply_adds),
+        cost=Cost(_multiply_adds, trains=True),
     ),
     figure=Figure(
         number="scaling",

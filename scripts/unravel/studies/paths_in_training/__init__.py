@@ -59,7 +59,11 @@ STUDY = Study(
             "position": _blocks(config, network),
         },
         message="Train a network like {network}, seed {seed}, and watch the lengths of its paths",
-        cost=Cost(_multiply_adds, backward_images=lambda config: config.section("paths_in_training").batch_size),
+        cost=Cost(
+            _multiply_adds,
+            backward_images=lambda config: config.section("paths_in_training").batch_size,
+            trains=True,
+        ),
     ),
     figure=Figure(
         number="lengthening",

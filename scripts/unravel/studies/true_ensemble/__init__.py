@@ -50,7 +50,7 @@ STUDY = Study(
         },
         message="Train an ensemble beside {network}, seed {seed}, and take members away",
         first_seed=True,
-        cost=Cost(_multiply_adds),
+        cost=Cost(_multiply_adds, trains=True),
     ),
     figure=Figure(
         number="ensemble",

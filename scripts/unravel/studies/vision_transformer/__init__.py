@@ -65,7 +65,9 @@ STUDY = Study(
         sizes=lambda config, _: _sizes(config.section("vision_transformer")),
         message="Train a vision transformer beside {network}, seed {seed}, and lesion it",
         first_seed=True,
-        cost=Cost(_multiply_adds, backward_images=lambda config: config.section("vision_transformer").images),
+        cost=Cost(
+            _multiply_adds, backward_images=lambda config: config.section("vision_transformer").images, trains=True
+        ),
     ),
     figure=Figure(
         number="vit",
