@@ -1,4 +1,4 @@
-"""Which predictor predicts the price of deleting a block, and what later blocks do about it; not in the paper."""
+"""What predicts the price of deleting a block, and what later blocks do about it; not in the paper."""
 
 from typing import TYPE_CHECKING
 
@@ -59,7 +59,7 @@ STUDY = Study(
             )
         },
         sizes=lambda config, network: {"deleted_position": config.networks[network].n_blocks},
-        message="Foretell and measure the deletion of each block of {network}, seed {seed}",
+        message="Predict and measure the price of deleting each block of {network}, seed {seed}",
         cost=Cost(_multiply_adds, backward_images=lambda config: config.section("lesion_predictors").batch_size),
         unit="deleted_position",
         intact="deleted_position",
