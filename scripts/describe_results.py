@@ -79,9 +79,15 @@ def figure_values(folder: Path) -> dict[str, Any]:
 
 
 def trainings(run: Run, network: str) -> Mapping[str, Any]:
-    """Median seconds of a network's trainings, and the most memory that one took: of the GPU, if it ran on one."""
+    """Median seconds of a network's trainings, and the most memory that one took: of the GPU, if it ran on one.
+
+    epochs: of how many, and timed: how many of them the records time; the others were trained before a restart.
+    """
     jobs = [job for job in run.provenance.jobs if job.id.startswith(f"checkpoints/{network}/")]
+    epochs = run.settings.training_of(network).epochs
     return {
+        "epochs": epochs,
+        "timed": min(job.facts.get("epochs_here", epochs) for job in jobs),
         "seconds": statistics.median(job.seconds for job in jobs),
         "memory_gb": max(job.facts.get("peak_gpu_memory_mb", job.peak_memory_mb) for job in jobs) / 1000,
     }
