@@ -167,16 +167,16 @@ def test_rates_are_medians_of_records_and_constants_elsewhere(demo, tmp_path):
 
 
 @pytest.mark.parametrize("key", ["paths_in_training", "true_ensemble"])
-def test_a_study_that_trains_is_estimated_at_the_rate_of_training(key):
-    """What the published run measured, within a factor of 1.5: by the rate of gradients it would be 4 or more."""
-    config = read_config(ROOT / "results/cifar10-short/config.yaml")
+def test_a_study_that_trains_is_estimated_at_the_rate_of_training(key, tmp_path):
+    """What the published run measured, within a factor of 1.5. No rate comes from it, as it timed other work too."""
+    (tmp_path / "cifar10-short").symlink_to(ROOT / "results/cifar10-short")
+    config = read_config(tmp_path / "cifar10-short/config.yaml")
     job = Job("resnet", 1, MEASURED[key])
-    took = json.loads((ROOT / "results/cifar10-short/jobs" / job.record).read_text())["seconds"]
-    costs = cost.Costs(config, ROOT / "results")
-    assert job.kind == "train"
+    took = json.loads((tmp_path / "cifar10-short/jobs" / job.record).read_text())["seconds"]
+    costs = cost.Costs(config, tmp_path)
     assert took / 1.5 < costs.seconds(job) < 1.5 * took
-    # No rate comes from it: what it timed is not training alone.
-    assert costs.rates["backward", "cpu"].gflops < costs.rates["train", "cpu"].gflops / 4
+    trainings = len(config.networks) * len(config.seeds)
+    assert costs.rates["train", "cpu"].source.startswith(f"median of {trainings} jobs")
 
 
 def test_the_hours_of_a_stage_are_those_of_its_jobs_whatever_their_threads(demo, tmp_path):
