@@ -68,10 +68,23 @@ def test_figure_3_of_a_network_that_never_halves_the_resolution(tmp_path):
 
 def test_the_caption_of_the_training_curves(drawn):
     values = read_values(drawn / "training_curves.svg")
-    assert values["epochs"] == 3
+    assert values["epochs"] == dict.fromkeys(HISTORIES, 3)
     assert set(values["final_test_error_percent"]) == set(HISTORIES)
     for network, seeds in HISTORIES.items():
         assert_interval(values["final_test_error_percent"][network], [rows[-1][1] for rows in seeds])
+
+
+def test_the_training_curves_end_where_each_network_was_trained_to(tmp_path):
+    header = ["epoch", "train_loss", "test_error_percent"]
+    long = write_csv(tmp_path / "resnet/seed1.history.csv", header, [(1, 2.0, 50.0), (2, 1.0, 20.0), (3, 0.5, 6.0)])
+    short = write_csv(tmp_path / "vgg/seed1.history.csv", header, [(1, 2.0, 60.0), (2, 1.5, 40.0)])
+    draw("training_curves", [long, short], tmp_path / "figure.svg")
+    values = read_values(tmp_path / "figure.svg")
+    assert values["epochs"] == {"resnet": 3, "vgg": 2}
+    assert {name: found["mean"] for name, found in values["final_test_error_percent"].items()} == {
+        "resnet": 6.0,
+        "vgg": 40.0,
+    }
 
 
 def test_the_caption_of_figure_5a(drawn):

@@ -260,6 +260,25 @@ def test_a_fall_whose_interval_holds_no_change_is_not_a_finding(values):
     assert "moves it to shorter ones" not in render("paths_in_training/section.html", found).words
 
 
+@pytest.mark.parametrize(
+    ("study", "pair"),
+    [
+        ("single_deletion", ("resnet", "vgg")),
+        ("stochastic_depth", ("resnet", "stochastic-depth")),
+        ("short_training", ("resnet", "effective-paths")),
+    ],
+)
+def test_a_comparison_says_how_long_its_networks_were_trained_where_that_differs(values, study, pair):
+    config = SETTINGS.model_dump(mode="json")
+    assert "equally long" not in render(f"{study}/section.html", context(values, 1, "supported")).words
+    long, short = pair
+    config["training"]["epochs"] = 41
+    config["networks"][short]["epochs"] = 28
+    told = render(f"{study}/section.html", context(values, 1, "supported", parse_config(config))).words
+    said = re.search(r"They were not trained equally long \((.*?)\)", told)
+    assert {f"{long} for 41 epochs", f"{short} for 28 epochs"} <= set(said[1].split(", "))
+
+
 def results(page):
     """The sentences of a section that say what came out: in captions in bold, and after those words."""
     found = [one.words for one in [*page.with_class("meaning"), *page.with_class("finding")]]

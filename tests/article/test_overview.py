@@ -106,7 +106,7 @@ def test_a_run_is_described_by_its_files(results):
     manifest = json.loads((results / "large/data/arrays/manifest.json").read_text())
     assert said["data"] == [" ".join(f"arrays. {manifest['origin']} {NOTE}".split())] * 2
     assert said["images"][0] == "48 to train on, 30 to test on, 3 classes"
-    assert (said["seeds"], said["epochs"]) == (["1", "1"], ["1", "1"])
+    assert (said["seeds"], said["epochs"]) == (["1", "1"], ["1 epoch", "1 epoch"])
     assert "resnet (" in said["networks"][0]
     for network in ("resnet", "vgg", "effective-paths", "stochastic-depth"):
         drawn = json.loads((results / "large/figures/test-errors.json").read_text())["networks"][network]["scaled"]

@@ -36,9 +36,10 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
             style.panel_title(panel, letter, label)
         style.legend(figure)
         style.note_run(figure, scale)
-        last = table[table.epoch == table.epoch.max()]
+        epochs = table.groupby("network").epoch.max()
+        last = table[table.epoch == table.network.map(epochs)]  # networks may be trained for different numbers of epochs
         finals = {str(name): mean_interval(rows.test_error_percent) for name, rows in last.groupby("network")}
-        return style.Drawing(figure, table, {"final_test_error_percent": finals, "epochs": int(table.epoch.max())})
+        return style.Drawing(figure, table, {"final_test_error_percent": finals, "epochs": epochs.to_dict()})
 
 
 def _history(path: Path) -> pd.DataFrame:
