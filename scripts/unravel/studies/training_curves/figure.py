@@ -37,7 +37,7 @@ def draw(inputs: Sequence[Path], scale: str) -> style.Drawing:
         style.legend(figure)
         style.note_run(figure, scale)
         epochs = table.groupby("network").epoch.max()
-        last = table[table.epoch == table.network.map(epochs)]  # networks may be trained for different numbers of epochs
+        last = table[table.epoch == table.network.map(epochs)]  # some networks have fewer epochs
         finals = {str(name): mean_interval(rows.test_error_percent) for name, rows in last.groupby("network")}
         return style.Drawing(figure, table, {"final_test_error_percent": finals, "epochs": epochs.to_dict()})
 
